@@ -1,0 +1,1 @@
+"""Agents, teams, sign-in, API tokens and installation settings as versioned rows."""

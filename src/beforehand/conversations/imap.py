@@ -1,0 +1,171 @@
+"""Reads a mailbox on a mail server over IMAP (RFC 9051), and changes nothing in it: no flag, no deletion.
+
+The standard library speaks the protocol; here are only the four things that are asked of it.
+"""
+
+import imaplib
+import re
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+WINDOW = 1_000
+"""UIDs asked about at once."""
+TROUBLE = (OSError, imaplib.IMAP4.error)
+"""What a mailbox that cannot be read raises; a refused sign-in too."""
+_SIZE = re.compile(rb"UID (\d{1,10}).*?RFC822\.SIZE (\d{1,12})|RFC822\.SIZE (\d{1,12}).*?UID (\d{1,10})", re.DOTALL)
+_PORTS = {"imaps": 993, "imap": 143}
+
+
+class NotGiven(imaplib.IMAP4.error):
+    """The server says that it cannot do this, and goes on talking with us."""
+
+
+class ImapUrlError(ValueError):
+    """The setting BEFOREHAND_IMAP_URL is wrong; the text says what, in one line, without the password."""
+
+
+@dataclass(frozen=True)
+class ImapServer:
+    """The mailbox to which replies and bounces come."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    folder: str = "INBOX"
+    is_implicit: bool = True
+    """TLS from the first byte; else STARTTLS, but for a server on this machine that offers none."""
+    verify: bool = True
+    ca_file: str = ""
+    timeout: float = 30.0
+
+    @classmethod
+    def from_url(cls, url: str) -> "ImapServer":
+        """`imaps://user:password@host[:993][/folder][?verify=0]`, or `imap://…` for STARTTLS. Raises ImapUrlError."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise ImapUrlError("has an impossible port or address") from None
+        if parts.scheme not in _PORTS:
+            raise ImapUrlError("begins with imaps:// or imap://")
+        if not parts.hostname or not parts.username or not parts.password:
+            raise ImapUrlError("needs a user, a password and a host: imaps://user:password@host/INBOX")
+        if any(ord(character) < 32 for character in unquote(url)):
+            raise ImapUrlError("has a control character")
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        unknown = sorted(options.keys() - {"verify", "ca_file"})
+        if unknown:
+            raise ImapUrlError(f"has an option that is not known: {unknown[0]}")
+        return cls(
+            host=parts.hostname,
+            port=port or _PORTS[parts.scheme],
+            user=unquote(parts.username),
+            password=unquote(parts.password),
+            folder=unquote(parts.path.strip("/")) or "INBOX",
+            is_implicit=parts.scheme == "imaps",
+            verify=options.get("verify", "1").lower() not in ("0", "no", "false", "off"),
+            ca_file=options.get("ca_file", ""),
+        )
+
+    @property
+    def name(self) -> str:
+        """What this mailbox is remembered by."""
+        return f"{self.user}@{self.host}/{self.folder}"
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
+    def tls(self) -> ssl.SSLContext:
+        """How its certificate is checked."""
+        context = ssl.create_default_context(cafile=self.ca_file or None)
+        if not self.verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+
+class ImapMailbox:
+    """A mailbox, opened for reading alone. Use as a context manager; everything may raise `TROUBLE`."""
+
+    def __init__(self, server: ImapServer) -> None:
+        self._server = server
+
+    def __enter__(self) -> "ImapMailbox":
+        server = self._server
+        self._client: imaplib.IMAP4
+        if server.is_implicit:
+            self._client = imaplib.IMAP4_SSL(server.host, server.port, ssl_context=server.tls(), timeout=server.timeout)
+        else:
+            self._client = imaplib.IMAP4(server.host, server.port, timeout=server.timeout)
+        try:
+            self._open()
+        except BaseException:
+            self._client.shutdown()
+            raise
+        return self
+
+    def _open(self) -> None:
+        server, client = self._server, self._client
+        if not server.is_implicit:
+            if "STARTTLS" in client.capabilities:
+                client.starttls(server.tls())
+            elif not server.is_loopback:
+                raise imaplib.IMAP4.error("the server offers no TLS, so it is not told the password")
+        client.login(server.user, server.password)
+        _ok(client.select(_quoted(server.folder), readonly=True))
+        self.uid_validity = self._number("UIDVALIDITY") or 0
+        self.uid_next = self._number("UIDNEXT")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self._client.logout()
+        except TROUBLE:
+            self._client.shutdown()
+
+    def _number(self, name: str) -> int | None:
+        _name, values = self._client.response(name)
+        found = [value for value in values or () if value]
+        return int(found[-1]) if found else None
+
+    def windows(self, last_uid: int) -> Iterable[tuple[int, str]]:
+        """Ranges of UIDs behind the last one that was read, each with its end; open where the server does not say it."""
+        if self.uid_next is None:
+            yield last_uid, f"{last_uid + 1}:*"
+            return
+        for first in range(last_uid + 1, self.uid_next, WINDOW):
+            end = min(first + WINDOW, self.uid_next) - 1
+            yield end, f"{first}:{end}"
+
+    def sizes(self, uids: str, *, after: int) -> list[tuple[int, int]]:
+        """(UID, bytes) of the mails in this range, in order. `*` names the last mail even if it is an old one."""
+        answer = _ok(self._client.uid("FETCH", uids, "(UID RFC822.SIZE)"))
+        found = []
+        for line in answer:
+            match = _SIZE.search(line if isinstance(line, bytes) else b" ".join(line)) if line else None
+            if match:
+                found.append((int(match[1] or match[4]), int(match[2] or match[3])))
+        return sorted((uid, size) for uid, size in found if uid > after)
+
+    def mail(self, uid: int, *, is_whole: bool = True) -> bytes | None:
+        """A mail's bytes, or its header's; None if it is gone."""
+        answer = _ok(self._client.uid("FETCH", str(uid), f"(BODY.PEEK[{'' if is_whole else 'HEADER'}])"))
+        return next((part[1] for part in answer if isinstance(part, tuple)), None)
+
+
+def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
+    status, data = answer
+    if status != "OK":
+        raise NotGiven(f"the server said {status}: {data!r}"[:300])
+    return data
+
+
+def _quoted(folder: str) -> str:
+    escaped = folder.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

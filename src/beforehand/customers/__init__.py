@@ -1,0 +1,1 @@
+"""Customers, contact points, consents, holdings, components, segments and their import."""

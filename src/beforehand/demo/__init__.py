@@ -1,0 +1,1 @@
+"""The simulated company Noorderlicht, built only on the public API."""

@@ -1,0 +1,1 @@
+"""The playbook language: read it (`parse`), judge it (`check`), show it (`describe`), run it (`run`)."""

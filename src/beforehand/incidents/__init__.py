@@ -1,0 +1,1 @@
+"""Problems that touch customers: scope, affected list, updates, end."""

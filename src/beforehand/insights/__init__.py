@@ -1,0 +1,1 @@
+"""Measures: what happened, how soon each customer knew, what was kept; read from every floor, owning nothing."""

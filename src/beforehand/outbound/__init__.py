@@ -1,0 +1,1 @@
+"""Messages out: batches, consent and quiet hours, deliveries; the gate."""

@@ -1,0 +1,1 @@
+"""Playbook versions, approval and runs; a run tells the affected."""

@@ -1,0 +1,88 @@
+"""Which of a playbook's texts make long text messages: tried on a made-up reader, in the text's own language."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import OperationalError
+from django.utils import translation
+
+from beforehand.accounts.installation import BrandSetting, installation
+from beforehand.engine.languages import direction
+from beforehand.engine.playbooks.bundle import text_file
+from beforehand.engine.playbooks.language import Channel, Playbook
+from beforehand.engine.playbooks.problems import PlaybookProblem, ProblemReason
+from beforehand.engine.segments import sms_segments
+from beforehand.incidents.models import Incident
+from beforehand.outbound.frame import Brand
+from beforehand.outbound.localise import localised_facts
+from beforehand.outbound.media import VERIFY_URL
+from beforehand.outbound.mime import MailValueError
+from beforehand.outbound.short_texts import compile_short
+from beforehand.outbound.skeletons import SLOTS
+from beforehand.outbound.templates import TemplateRefusedError, TemplateSource
+
+MOST_PARTS = 3
+"""Each part of a text message is paid for, and long ones arrive in pieces on old phones."""
+_AT = datetime(2026, 9, 2, 21, 45, tzinfo=UTC)
+_READER = {
+    "customer.name": "Alexander Example",
+    "customer.salutation": "Dear Alexander Example",
+    "holding": "Fibre 500, Church Street 12",
+    "code": "ABCD-EFGH",
+    "my_page_url": VERIFY_URL.replace("/check", "/my/" + "x" * 40),
+    "verify_url": VERIFY_URL,
+}
+
+
+def long_text_messages(playbook: Playbook, texts: Mapping[tuple[str, str], str]) -> Iterator[PlaybookProblem]:
+    """A warning for each text that takes more than `MOST_PARTS` parts; texts with other faults have theirs already."""
+    if Channel.SMS not in playbook.channels:
+        return
+    brand = _brand()
+    for (name, language), content in sorted(texts.items()):
+        file = text_file(name, language)
+        try:
+            short = compile_short(
+                TemplateSource(file, content),
+                language=language,
+                direction=direction(language),
+                facts=localised_facts(_facts(language), language=language, zone=brand.time_zone, now=_AT, formal=True),
+                slots=SLOTS,
+                brand=Brand(name=brand.name, sender="", phone=brand.phone),
+            ).fill(_READER)
+        except (TemplateRefusedError, MailValueError):
+            continue
+        parts = sms_segments(short)
+        if parts.count > MOST_PARTS:
+            values = {"count": str(parts.count), "alphabet": parts.alphabet.value, "limit": str(MOST_PARTS)}
+            yield PlaybookProblem(1, 1, ProblemReason.TEXT_MESSAGE_LONG, values, file=file)
+
+
+def _brand() -> BrandSetting:
+    """Who speaks; where no database answers, a new installation's, since a bundle is checked without one too."""
+    try:
+        return installation().brand
+    except OperationalError:
+        return BrandSetting()
+
+
+def _facts(language: str) -> dict[str, Any]:
+    """An incident with everything that a text may ask for, in words of an ordinary length."""
+    with translation.override(language):
+        title = str(Incident.Kind.OUTAGE.label)
+    at = {"$time": _AT.isoformat(), "precision": "minute"}
+    return {
+        "incident": {
+            "title": title,
+            "cause": title,
+            "area": "Groningen",
+            "advice": "",
+            "began_at": at,
+            "lasted": {"$duration": 5400},
+        },
+        "next_update_at": at,
+        "restored_at": at,
+        "now": at,
+        "update": {"text": f"{title}. " * 4, "untranslated": False},
+    }

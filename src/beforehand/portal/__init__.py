@@ -1,0 +1,1 @@
+"""Pages for customers: status, my page, the code check."""

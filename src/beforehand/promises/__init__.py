@@ -1,0 +1,1 @@
+"""The ledger of what we owe, and its watchdog."""

@@ -1,0 +1,38 @@
+"""Fixtures for every ring."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.conf import settings
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Passwords hashed quickly: what is slow on purpose for an attacker would be slow for every test."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session")
+def server_url() -> str:
+    """The URL of the suite's server, as superuser."""
+    return os.environ["BEFOREHAND_TEST_SERVER_URL"]
+
+
+@pytest.fixture(scope="session")
+def database_url(server_url: str) -> Iterator[str]:
+    """The URL of an empty database of its own, gone afterwards."""
+    name = f"own_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        parts = psycopg.conninfo.conninfo_to_dict(server_url)
+        yield psycopg.conninfo.make_conninfo("", **{**parts, "dbname": name})
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks for the database is of the database's ring, marked or not."""
+    for item in items:
+        if item.get_closest_marker("django_db") or "database_url" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.database)

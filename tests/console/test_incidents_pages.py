@@ -1,0 +1,75 @@
+"""Today, the list of incidents and the room of one: what they say, in how many queries."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from beforehand.incidents.models import Incident
+from beforehand.kit.clock import travel
+from tests.cast import Cast
+from tests.console.conftest import at, room
+from tests.driving import Drive
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+def test_a_stranger_is_sent_to_sign_in(client: Client, cast: Cast) -> None:
+    answer = client.get("/console/incidents/")
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/accounts/login/?next=/console/incidents/")
+
+
+def test_today_says_what_is_due_and_that_nobody_is_left_hanging(agent: Client, outage: Incident) -> None:
+    with travel(at(4)):
+        page = agent.get("/console/").content.decode()
+    assert "Fibre node down" in page
+    assert 'data-countdown="2026-11-23T11:0' in page
+    assert "everyone knows when they hear next" in page
+
+
+def test_the_list_shows_severity_affected_and_the_next_promise(agent: Client, outage: Incident) -> None:
+    with travel(at(4)):
+        page = agent.get("/console/incidents/").content.decode()
+    assert room(outage) in page
+    assert "major" in page
+    assert "data-countdown" in page
+
+
+def test_a_filter_shows_only_its_state(agent: Client, outage: Incident) -> None:
+    assert room(outage) in agent.get("/console/incidents/?state=open").content.decode()
+    assert room(outage) not in agent.get("/console/incidents/?state=resolved").content.decode()
+
+
+def test_the_room_says_whom_it_touches_why_and_what_we_said(agent: Client, outage: Incident) -> None:
+    with travel(at(4)):
+        page = agent.get(room(outage)).content.decode()
+    assert "Fibre 500, Kerkstraat 12 depends on Node 7." in page
+    assert "Sent: the customer&#x27;s mail provider accepted it." in page
+    assert "عائشة الفاسي" in page
+    assert "Elif" not in page
+    assert "Promised: next update by" in page
+    assert "Opened by the alert rule “node-down”" in page
+
+
+def test_the_affected_list_is_filtered_by_language_state_and_search(
+    agent: Client, outage: Incident, drive: Drive
+) -> None:
+    part = f"{room(outage)}affected/"
+    names = {"ar": "عائشة الفاسي", "nl": "Bram de Vries"}
+    for language, name in names.items():
+        page = agent.get(part, {"language": language}).content.decode()
+        assert [one for one in names.values() if one in page] == [name]
+    assert "Bram" in agent.get(part, {"q": "bram"}).content.decode()
+    assert "Bram" not in agent.get(part, {"q": "dana"}).content.decode()
+    assert "Nobody here" in agent.get(part, {"state": "cured"}).content.decode()
+
+
+def test_why_somebody_was_not_told_is_said(
+    agent: Client, cast: Cast, drive: Drive, request: pytest.FixtureRequest
+) -> None:
+    cast.chitra.contact_points.all().delete()
+    outage: Incident = request.getfixturevalue("outage")
+    with travel(at(4) + timedelta(seconds=1)):
+        page = agent.get(room(outage)).content.decode()
+    assert "Not sent: we have no address or number of this customer for this channel." in page
