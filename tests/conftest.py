@@ -7,11 +7,19 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from django.conf import settings
+from django.utils import timezone, translation
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Passwords hashed quickly: what is slow on purpose for an attacker would be slow for every test."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def nobodys_language_or_zone() -> None:
+    """Each test begins in the house's own language and zone: a request of the test before leaves its reader's behind."""
+    translation.deactivate()
+    timezone.deactivate()
 
 
 @pytest.fixture(scope="session")
