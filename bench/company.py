@@ -42,6 +42,54 @@ JOIN customers_component k ON k.external_id = 'node-' || (n / %(per_node)s::int)
 ANALYZE
 """
 
+INCIDENTS = """
+INSERT INTO incidents_incident (public_id, title, texts, kind, severity, state, group_key, owner_id, is_public, began_at,
+                                known_at, opened_at, ended_at, end_reason, affected_count, affected_at)
+SELECT gen_random_uuid(), 'Incident ' || n, '{}', 'outage', 'major',
+       CASE WHEN n <= %(open)s THEN 'open' ELSE 'resolved' END, '', (SELECT id FROM accounts_team LIMIT 1), true,
+       now() - interval '1 hour' - ago, now() - interval '1 hour' - ago, now() - interval '1 hour' - ago,
+       CASE WHEN n > %(open)s THEN now() - interval '10 minutes' - ago END, '', %(each)s, now() - interval '50 minutes'
+FROM (SELECT n, greatest(0, n - %(open)s) * %(apart)s * interval '1 minute' AS ago
+      FROM generate_series(1, %(open)s + %(ended)s) n) n;
+INSERT INTO incidents_affected (bucket, incident_id, customer_id, state, scope_id, joined_at, is_by_hand, told_sequence)
+SELECT c %% 64, i.id, c, 'affected', 0, now() - interval '50 minutes', false, 1
+FROM (SELECT id FROM incidents_incident WHERE title LIKE 'Incident %%' AND state = 'open') i
+CROSS JOIN LATERAL (SELECT (i.id * 7919 + k * 104729) %% %(customers)s + 1 AS c FROM generate_series(1, %(each)s) k) c
+ON CONFLICT DO NOTHING;
+INSERT INTO outbound_messagebatch (effect_key, origin, sequence, step, audience, message_class, channels, texts,
+                                   fallback_language, facts, why, decided_at, state, state_reason, spread_at, done_at)
+SELECT 'run:' || id || ':first:1', 'incident:' || id, 1, 'first-notice', 'affected', 'service-critical', '["email"]', '{}',
+       'en', '{}', '{}', now() - interval '50 minutes', 'open', '', now() - interval '50 minutes', now() - interval '49 minutes'
+FROM incidents_incident WHERE title LIKE 'Incident %%';
+INSERT INTO outbound_messagebatch (effect_key, origin, sequence, step, audience, message_class, channels, texts,
+                                   fallback_language, facts, why, decided_at, state, state_reason, spread_at, done_at)
+SELECT 'run:' || id || ':end:2', 'incident:' || id, 2, 'all-clear', 'told', 'service-critical', '["email"]', '{}',
+       'en', '{}', '{}', now() - interval '9 minutes', 'open', '', now() - interval '9 minutes', now() - interval '9 minutes'
+FROM incidents_incident WHERE title LIKE 'Incident %%' AND state <> 'open';
+INSERT INTO playbooks_run (public_id, version_id, incident_id, state, position, wake_at, is_confirmed, side_turn, finish_reason,
+                           error, started_at)
+SELECT gen_random_uuid(), (SELECT min(id) FROM playbooks_playbookversion), id,
+       CASE WHEN state = 'open' THEN 'waiting' ELSE 'finished' END, '{"told_step": "first-notice"}',
+       CASE WHEN state = 'open' THEN now() + interval '1 day' END, true, 0, '', '', now() - interval '1 hour'
+FROM incidents_incident WHERE title LIKE 'Incident %%';
+INSERT INTO promises_promise (public_id, kind, audience, rhythm, made_at, due_at, warn_at, hold_at, made_by, kept_by, owner_id,
+                              state, reason)
+SELECT gen_random_uuid(), 'update', 'incident:' || id, 'every_step', now() - interval '50 minutes', due, due - interval '10 min',
+       due - interval '1 min', 'run:' || id || ':first:1', '', owner_id, CASE WHEN state = 'open' THEN 'open' ELSE 'kept' END, ''
+FROM (SELECT *, now() + interval '2 hours' + (id %% 3600) * interval '1 second' AS due
+      FROM incidents_incident WHERE title LIKE 'Incident %%') i
+"""
+"""Open incidents whose customers have been told once, and ended ones, so many minutes apart into the past; no log of them."""
+
+
+def run_statements(connection: "psycopg.Connection[Any]", statements: str, values: dict[str, Any]) -> None:
+    """Run each of them, and commit it."""
+    for statement in statements.split(";"):
+        if statement.strip():
+            connection.execute(statement, values)
+            if not connection.autocommit:
+                connection.commit()
+
 
 def found_company(connection: "psycopg.Connection[Any]", *, customers: int, affected: int) -> None:
     """Fill the product's tables: so many customers, of whom `affected` hang on `region-0`."""
@@ -51,7 +99,12 @@ def found_company(connection: "psycopg.Connection[Any]", *, customers: int, affe
         "per_node": PER_NODE,
         "per_region": max(1, affected // PER_NODE),
     }
-    for statement in SETUP.split(";"):
-        if statement.strip():
-            connection.execute(statement, parameters)
-            connection.commit()
+    run_statements(connection, SETUP, parameters)
+
+
+def add_incidents(
+    connection: "psycopg.Connection[Any]", *, customers: int, still_open: int, ended: int, each: int, apart: int = 0
+) -> None:
+    """So many open incidents that touch `each` of the customers, and so many that ended, `apart` minutes after each other."""
+    values = {"open": still_open, "ended": ended, "each": each, "customers": customers, "apart": apart}
+    run_statements(connection, INCIDENTS, values)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+from bench.company import add_incidents
 from bench.tools import percentile
 
 TIMES = 20
@@ -50,6 +51,7 @@ class Filled:
         from beforehand.playbooks.models import PlaybookVersion, Run, RunTask
 
         self.now = timezone.now()
+        self._remember_incidents()
         self.incident = incident = self._open_and_tell()
         self.run = Run.objects.get(incident=incident)
         touched = Affected.objects.filter(bucket=7, incident_id=incident.pk).first()
@@ -73,6 +75,17 @@ class Filled:
         self._promise_and_plan(user)
         save_rule(slug="node-down", name="Node down", condition='labels.alertname == "NodeDown"', actor="bench")
         self.readiness_seconds, self.longest_slice = self._work_out_readiness()
+
+    def _remember_incidents(self) -> None:
+        """What a company of this size has had: 10,000 incidents in a year, fifty of them still open."""
+        from django.db import connection
+
+        from beforehand.customers.models import Customer
+
+        connection.ensure_connection()
+        add_incidents(
+            connection.connection, customers=Customer.objects.count(), still_open=50, ended=9_950, each=200, apart=50
+        )
 
     def _open_and_tell(self) -> Any:
         """An incident that stays open: everyone on the region is told, but for those whose address has died."""

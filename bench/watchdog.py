@@ -18,43 +18,11 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
+from bench.company import add_incidents, run_statements
 from bench.fanout import PLAYBOOK
 from bench.tools import Cluster, Spread, fdatasync_per_second, machine_line, print_results, throwaway_cluster
 
-FILL = """
-INSERT INTO incidents_incident (public_id, title, texts, kind, severity, state, group_key, owner_id, is_public, began_at,
-                                known_at, opened_at, ended_at, end_reason, affected_count, affected_at)
-SELECT gen_random_uuid(), 'Incident ' || n, '{}', 'outage', 'major',
-       CASE WHEN n <= %(open)s THEN 'open' ELSE 'resolved' END, '', (SELECT id FROM accounts_team LIMIT 1), true,
-       now() - interval '1 hour', now() - interval '1 hour', now() - interval '1 hour',
-       CASE WHEN n > %(open)s THEN now() - interval '10 minutes' END, '', %(each)s, now() - interval '50 minutes'
-FROM generate_series(1, %(open)s + %(open)s / 10) n;
-INSERT INTO incidents_affected (bucket, incident_id, customer_id, state, scope_id, joined_at, is_by_hand, told_sequence)
-SELECT c %% 64, i, c, 'affected', 0, now() - interval '50 minutes', false, 1
-FROM generate_series(1, %(open)s) i
-CROSS JOIN LATERAL (SELECT (i::bigint * 7919 + k * 104729) %% 5000000 + 1 AS c FROM generate_series(1, %(each)s) k) c
-ON CONFLICT DO NOTHING;
-INSERT INTO outbound_messagebatch (effect_key, origin, sequence, step, audience, message_class, channels, texts,
-                                   fallback_language, facts, why, decided_at, state, state_reason, spread_at, done_at)
-SELECT 'run:' || id || ':first:1', 'incident:' || id, 1, 'first-notice', 'affected', 'service-critical', '["email"]', '{}',
-       'en', '{}', '{}', now() - interval '50 minutes', 'open', '', now() - interval '50 minutes', now() - interval '49 minutes'
-FROM incidents_incident;
-INSERT INTO outbound_messagebatch (effect_key, origin, sequence, step, audience, message_class, channels, texts,
-                                   fallback_language, facts, why, decided_at, state, state_reason, spread_at, done_at)
-SELECT 'run:' || id || ':end:2', 'incident:' || id, 2, 'all-clear', 'told', 'service-critical', '["email"]', '{}',
-       'en', '{}', '{}', now() - interval '9 minutes', 'open', '', now() - interval '9 minutes', now() - interval '9 minutes'
-FROM incidents_incident WHERE state <> 'open';
-INSERT INTO playbooks_run (public_id, version_id, incident_id, state, position, wake_at, is_confirmed, side_turn, finish_reason,
-                           error, started_at)
-SELECT gen_random_uuid(), (SELECT min(id) FROM playbooks_playbookversion), id,
-       CASE WHEN state = 'open' THEN 'waiting' ELSE 'finished' END, '{"told_step": "first-notice"}',
-       CASE WHEN state = 'open' THEN now() + interval '1 day' END, true, 0, '', '', now() - interval '1 hour'
-FROM incidents_incident;
-INSERT INTO promises_promise (public_id, kind, audience, rhythm, made_at, due_at, warn_at, hold_at, made_by, kept_by, owner_id,
-                              state, reason)
-SELECT gen_random_uuid(), 'update', 'incident:' || id, 'every_step', now() - interval '50 minutes', due, due - interval '10 min',
-       due - interval '1 min', 'run:' || id || ':first:1', '', owner_id, CASE WHEN state = 'open' THEN 'open' ELSE 'kept' END, ''
-FROM (SELECT *, now() + interval '2 hours' + (id %% 3600) * interval '1 second' AS due FROM incidents_incident) i;
+THEIR_LOG = """
 INSERT INTO events_event (type, actor, subject, data, source, occurred_at)
 SELECT t.type, 'bench', 'incident:' || id, '{}', '', now() - interval '1 hour'
 FROM incidents_incident CROSS JOIN (VALUES ('incident.opened'), ('incident.affected_listed'), ('run.started'),
@@ -63,7 +31,7 @@ INSERT INTO events_event (type, actor, subject, data, source, occurred_at)
 SELECT 'incident.resolved', 'bench', 'incident:' || id, '{}', '', ended_at FROM incidents_incident WHERE state <> 'open';
 INSERT INTO events_event (type, actor, subject, customer_id, data, source, occurred_at)
 SELECT 'incident.customer_affected', 'bench', 'incident:' || incident_id, customer_id, '{}', '', joined_at
-FROM incidents_affected;
+FROM incidents_affected
 """
 
 
@@ -136,7 +104,7 @@ def how_late(cluster: Cluster) -> list[float]:
     ensure_cursors()
     execute(  # what the tables were filled with has been heard
         """
-        UPDATE events_subscriptioncursor SET epoch = e.epoch, xid = e.xid, event_id = e.id
+        UPDATE events_subscriptioncursor SET epoch = e.epoch, xid = e.xid::text::bigint, event_id = e.id
         FROM (SELECT epoch, xid, id FROM events_event ORDER BY epoch DESC, xid DESC, id DESC LIMIT 1) e
         """
     )
@@ -209,11 +177,14 @@ def main() -> None:
 
         prepare()
         with cluster.connect(autocommit=True) as connection:
-            for statement in FILL.split(";"):
-                if statement.strip():
-                    connection.execute(
-                        statement, {"open": options.incidents, "each": options.affected // options.incidents}
-                    )
+            add_incidents(
+                connection,
+                customers=5_000_000,
+                still_open=options.incidents,
+                ended=options.incidents // 10,
+                each=options.affected // options.incidents,
+            )
+            run_statements(connection, THEIR_LOG, {})
             connection.execute("VACUUM ANALYZE")
             print("filled", time.perf_counter(), file=sys.stderr)
             ((rows,),) = connection.execute("SELECT count(*) FROM incidents_affected").fetchall()

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from django.conf import settings
+from django.test import TransactionTestCase
 from django.utils import timezone, translation
+
+from tests.emptying import empty_tables
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Passwords hashed quickly: what is slow on purpose for an attacker would be slow for every test."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    TransactionTestCase._fixture_teardown = lambda _case: empty_tables()  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)
