@@ -82,7 +82,7 @@ def speak(
     )
     if not is_new:
         return
-    open_spread(batch, run, buckets=buckets if buckets is not None else range(64))
+    open_spread(batch, run, buckets=buckets)
     if tell.promise is not None and due_at is not None:
         promise_word(batch, run, due_at=due_at, made_at=now, rhythm=CustomerRhythm.EVERY_STEP)
 

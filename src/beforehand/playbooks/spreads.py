@@ -35,14 +35,20 @@ FAILED = -1
 """Written in a bucket whose customers could not be decided for: the run stopped there, the other buckets went on."""
 
 
-def open_spread(batch: MessageBatch, run: Run, *, buckets: Sequence[int] = range(BUCKETS)) -> None:
-    """Put up the work of a batch: one row per bucket that may have somebody in it."""
+def open_spread(batch: MessageBatch, run: Run, *, buckets: Sequence[int] | None = None) -> None:
+    """Put up the work of a batch: one row per bucket; by default those with somebody on the incident's list.
+
+    Who joins one of the others after this is told as one who joins a bucket that is done: by a batch of their own.
+    """
     bulk(
         """
         INSERT INTO playbooks_spread (batch_id, bucket, run_id, is_done, written)
-        SELECT %s::bigint, unnest(%s::smallint[]), %s::bigint, false, 0 ON CONFLICT DO NOTHING
+        SELECT %s::bigint, wanted.bucket, %s::bigint, false, 0 FROM unnest(%s::smallint[]) AS wanted(bucket)
+        WHERE %s::boolean OR EXISTS (SELECT FROM incidents_affected a
+                                     WHERE a.bucket = wanted.bucket AND a.incident_id = %s::bigint)
+        ON CONFLICT DO NOTHING
         """,
-        [batch.pk, list(buckets), run.pk],
+        [batch.pk, run.pk, list(range(BUCKETS) if buckets is None else buckets), buckets is not None, run.incident_id],
     )
 
 
