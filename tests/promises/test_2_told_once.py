@@ -8,6 +8,7 @@ from tests.driving import Drive, alert, post_webhook
 from tests.promises.story import START, TOUCHED, at, node_fails, outage_playbook
 
 from beforehand.events.workers import beat
+from beforehand.incidents.models import Affected
 from beforehand.kit.clock import travel
 from beforehand.kit.rows import execute
 from beforehand.outbound.claims import workers_with_attempts
@@ -81,3 +82,11 @@ def test_the_outcome_that_a_worker_writes_after_it_was_given_up_for_dead_is_not_
     assert set(Message.objects.values_list("state", flat=True)) == {"sent"}
     assert Delivery.objects.filter(state="uncertain").count() == 4
     assert max(worker.mailbox.counts().values()) == 2
+
+
+def test_a_word_is_work_only_in_the_buckets_that_have_somebody(worker: Drive) -> None:
+    outage_playbook()
+    node_fails(worker)
+    touched = set(Affected.objects.values_list("bucket", flat=True))
+    assert 0 < len(touched) <= len(TOUCHED)
+    assert set(Spread.objects.values_list("bucket", flat=True)) == touched
