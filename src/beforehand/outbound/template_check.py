@@ -6,9 +6,10 @@ than the subject does, `sms:`), then the body, Markdown with Liquid in all of th
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from liquid import BoundTemplate, Environment, Node, RenderContext, StrictUndefined
 from liquid.builtin.expressions import FilteredExpression, Path, TernaryFilteredExpression
@@ -86,9 +87,15 @@ class Section:
     def parsed(self, name: str) -> BoundTemplate:
         """Raises TemplateRefusedError."""
         try:
-            return ENVIRONMENT.from_string(self.text, name=name)
+            return _parsed(self.text, name)
         except LiquidError as error:
             raise TemplateRefusedError(name, [problem_of(error, self, TemplateReason.SYNTAX)]) from None
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str, name: str) -> BoundTemplate:
+    """Once each: a bundle's texts are read by every check, and a template is the same whoever renders it."""
+    return ENVIRONMENT.from_string(text, name=name)
 
 
 def problem_of(error: LiquidError, section: Section, reason: TemplateReason) -> TemplateProblem:
@@ -144,15 +151,22 @@ def check_template(
 
     Names are dotted (`incident.title`, `customer.name`). What lies below a fact's name is the fact's own affair.
     """
+    return list(_problems(source, frozenset(fact_names), frozenset(slot_names)))
+
+
+@lru_cache(maxsize=1024)
+def _problems(
+    source: TemplateSource, fact_names: frozenset[str], slot_names: frozenset[str]
+) -> Sequence[TemplateProblem]:
     try:
         found = _all_sections(source)
         templates = [(section, section.parsed(source.name)) for section in found if section is not None]
     except TemplateRefusedError as refused:
-        return list(refused.problems)
+        return refused.problems
     problems = {
         problem
         for section, template in templates
-        for problem in _Check(section, template, frozenset(fact_names), frozenset(slot_names)).problems()
+        for problem in _Check(section, template, fact_names, slot_names).problems()
     }
     return sorted(problems, key=lambda each: (each.line, each.reason, each.detail))
 
