@@ -2,12 +2,6 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,11 +10,9 @@ from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.console.conftest import cast, drive, outage, signed_in, supervisor  # noqa: F401 -- they serve here too
-from tests.faults.processes import database_url
+from tests.faults.processes import web_process
 
-ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PATIENCE = 60  # seconds
 
 
 @pytest.fixture
@@ -42,38 +34,5 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def site(transactional_db: None, tmp_path: Path) -> Iterator[str]:
     """The address of a web process as the product starts it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    environment = {
-        **os.environ,
-        "BEFOREHAND_DATABASE_URL": database_url(),
-        "BEFOREHAND_BIND": f"127.0.0.1:{port}",
-        "BEFOREHAND_BASE_URL": url,
-        "PYTHONPATH": str(ROOT / "src"),
-    }
-    log = tmp_path / "web.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "beforehand.config.cli", "web"], env=environment, stdout=out, stderr=out, cwd=ROOT
-        )
-    try:
-        wait_for(url, process)
+    with web_process(tmp_path / "web.log") as (url, _process):
         yield url
-    finally:
-        process.terminate()  # and not killed: the database would still be at its last question when it is dropped
-        process.wait(30)
-        print(log.read_text(errors="replace"))  # shown when the test failed
-
-
-def wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with urllib.request.urlopen(f"{url}/healthz", timeout=5):
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            assert process.poll() is None, "the web process ended"
-            assert time.monotonic() < deadline, "the web process did not answer"
-            time.sleep(0.05)

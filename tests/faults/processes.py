@@ -2,13 +2,16 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+import httpx
 from django.db import connection
 
 from beforehand.accounts.models import SettingVersion
@@ -32,6 +35,49 @@ def database_url() -> str:
     given = connection.settings_dict
     place = urlencode({"host": given["HOST"], "port": given["PORT"]})
     return f"postgresql://{given['USER']}:{quote(given['PASSWORD'], safe='')}@/{given['NAME']}?{place}"
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody uses at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def web_process(log: Path, **environment: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A web process as the product starts it, and its address.
+
+    It is asked to stop, and not killed: the database would still be at its last question when it is dropped.
+    """
+    url = f"http://127.0.0.1:{free_port()}"
+    settings = {
+        **os.environ,
+        "BEFOREHAND_DATABASE_URL": database_url(),
+        "BEFOREHAND_BIND": url.removeprefix("http://"),
+        "BEFOREHAND_BASE_URL": url,
+        "PYTHONPATH": str(ROOT / "src"),
+        **environment,
+    }
+    with log.open("wb") as out:
+        command = [sys.executable, "-m", "beforehand.config.cli", "web"]
+        process = subprocess.Popen(command, env=settings, stdout=out, stderr=out, cwd=ROOT)
+    try:
+        until(lambda: process.poll() is not None or _answers(url), what="the web process")
+        assert process.poll() is None, "the web process ended"
+        yield url, process
+    finally:
+        process.terminate()
+        process.wait(30)
+        print(log.read_text(errors="replace"))  # shown when the test failed
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz", timeout=5).is_success
+    except httpx.TransportError:
+        return False
 
 
 def few_connections() -> None:

@@ -1,10 +1,7 @@
 """A web process that is asked to stop finishes what it has in hand, takes nothing more, and ends by itself."""
 
-import os
 import signal
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,38 +11,16 @@ import psycopg
 import pytest
 from django.db import connection
 
-from tests.browser.conftest import wait_for
 from tests.driving import until_someone_waits
-from tests.faults.processes import ROOT, database_url, until
+from tests.faults.processes import database_url, until, web_process
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database, pytest.mark.faults]
 
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """A web process as the product starts it, and its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "BEFOREHAND_DATABASE_URL": database_url(),
-        "BEFOREHAND_BIND": f"127.0.0.1:{port}",
-        "BEFOREHAND_BASE_URL": f"http://127.0.0.1:{port}",
-        "PYTHONPATH": str(ROOT / "src"),
-    }
-    log = tmp_path / "web.log"
-    with log.open("wb") as out:
-        command = [sys.executable, "-m", "beforehand.config.cli", "web"]
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out, cwd=ROOT)
-    try:
-        wait_for(f"http://127.0.0.1:{port}", process)
-        yield f"http://127.0.0.1:{port}", process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(30)
-        print(log.read_text(errors="replace"))  # shown when the test failed
+    with web_process(tmp_path / "web.log") as found:
+        yield found
 
 
 def test_what_is_in_hand_is_finished_and_nothing_more_is_taken(web: tuple[str, "subprocess.Popen[bytes]"]) -> None:
