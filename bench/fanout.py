@@ -197,6 +197,7 @@ def run_once(
     seconds = (last - decided_at).total_seconds()
     # The end is told too, and waited for, so that the next run and the pages have the machine to themselves.
     resolve_incident(Incident.objects.get(pk=incident.pk), reason="bench", actor="bench")
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         (ended,) = connection.execute(
             "SELECT count(*) FROM outbound_messagebatch WHERE origin = %s AND audience = 'told' AND done_at IS NOT NULL",
@@ -241,7 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--affected", type=int, default=100_000)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=3, help="0 with --pages: the pages alone")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--memory", action="store_true", help="the database on a memory disk")
     parser.add_argument("--profile", help="write a cProfile of the worker's main thread to this file")
@@ -310,13 +311,18 @@ def main() -> None:
                             may_lack=frozenset({"objected"}),
                         )
                     )
-            size = mean_size()
             pages = measure_pages(plans=options.plans) if options.pages else {}
+            size = mean_size()
         finally:
             for process in processes:
                 process.send_signal(signal.SIGTERM)
             for process in processes:
                 process.wait(30)
+        if not runs:
+            print_results(
+                "pages", {"machine": machine_line(), "customers": options.customers, **pages}, as_json=options.json
+            )
+            return
         same = Spread.of([smtp_source_rate(port, messages=30_000, length=size) for _ in range(3)])
         default = Spread.of([smtp_source_rate(port, messages=30_000, length=None) for _ in range(3)])
         rate = Spread.of([run["mails_per_second"] for run in runs])
