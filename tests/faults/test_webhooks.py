@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from beforehand.detection.actions import AT_ONCE
 from beforehand.detection.models import Alert
 from beforehand.events.models import Event, EventKey
 from beforehand.incidents.models import Incident
@@ -114,6 +115,32 @@ def test_an_alert_heard_of_again_after_it_was_given_up_is_the_same_incident_not_
         drive.settle()
     assert Incident.objects.get().end_reason == "resolved"
     assert told(drive) == {4}
+
+
+def test_one_that_is_heard_of_again_fires_however_many_others_were_given_up_before_it(drive: Drive) -> None:
+    Alert.objects.bulk_create(
+        Alert(
+            source="alertmanager",
+            fingerprint=f"silent-{number}",
+            starts_at=at(0),
+            ends_at=at(2),
+            status=Alert.Status.TIMED_OUT,
+            event_id=0,
+        )
+        for number in range(AT_ONCE)
+    )
+    began_at = at(0) + timedelta(microseconds=120)  # a fraction of a second is part of its name
+    with travel(at(3)):
+        post_webhook([alert(starts_at=began_at)])
+        drive.settle()
+    with travel(at(20)):
+        drive.settle()
+    assert Incident.objects.get().end_reason == "timed_out"
+    with travel(at(21)):
+        post_webhook([alert(starts_at=began_at)])
+        drive.settle()
+    assert Incident.objects.get().state == Incident.State.OPEN
+    assert Alert.objects.filter(status=Alert.Status.FIRING).count() == 1
 
 
 def test_a_resolved_that_comes_after_it_was_given_up_changes_nothing(drive: Drive) -> None:

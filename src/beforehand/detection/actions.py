@@ -28,6 +28,8 @@ from beforehand.events.models import EventKey
 from beforehand.kit import clock
 from beforehand.kit.rows import fetch
 
+AT_ONCE = 500
+"""Alerts that one pass ends, or finds to fire after all."""
 REMEMBERED = timedelta(days=1)
 """For so long, an alert that was given up and is heard of again is the same one."""
 
@@ -181,7 +183,7 @@ def _expiry(source: str, alert: Mapping[str, Any], rule: AlertRule | None) -> da
         return None  # silence is all there is to hear: it lasts until the next beat
     if alert.get("expires_at"):
         return datetime.fromisoformat(alert["expires_at"])
-    return clock.now() + timedelta(seconds=rule.resolve_after_seconds if rule else RESOLVE_AFTER_SECONDS)
+    return clock.now() + _patience(rule)
 
 
 @transaction.atomic
@@ -193,7 +195,7 @@ def expire_alerts(*, now: datetime) -> int:
     overdue = list(
         Alert.objects.select_for_update(skip_locked=True)
         .filter(status=Alert.Status.FIRING, expires_at__lte=now)
-        .prefetch_related("rule")[:500]
+        .prefetch_related("rule")[:AT_ONCE]
     )
     keys = {
         (key.source, key.source_id): key
@@ -206,9 +208,8 @@ def expire_alerts(*, now: datetime) -> int:
     ended = 0
     for row in overdue:
         key = keys.get((row.source, firing_id(row)))
-        patience = timedelta(seconds=row.rule.resolve_after_seconds if row.rule else RESOLVE_AFTER_SECONDS)
         # A sender that says when its alert ends unless repeated (Prometheus) is believed; the others get the rule's patience.
-        alive_until = (key.ends_at or key.last_seen_at + patience) if key else now
+        alive_until = (key.ends_at or key.last_seen_at + _patience(row.rule)) if key else now
         if alive_until > now:
             Alert.objects.filter(pk=row.pk).update(expires_at=alive_until)
             continue
@@ -217,47 +218,45 @@ def expire_alerts(*, now: datetime) -> int:
     return ended
 
 
+_HEARD_AGAIN = """
+SELECT a.id, k.last_seen_at
+FROM detection_alert a
+CROSS JOIN LATERAL (
+    SELECT a.fingerprint || ':' || to_char(a.starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')
+           || CASE WHEN date_part('microseconds', a.starts_at)::int %% 1000000 = 0 THEN ''
+                   ELSE to_char(a.starts_at AT TIME ZONE 'UTC', '.US') END || '+00:00' AS name
+) one
+JOIN events_eventkey k ON k.source = a.source AND k.source_id = one.name || ':firing' AND k.last_seen_at > a.ends_at
+WHERE a.status = 'timed_out' AND a.ends_at >= %(since)s
+  AND NOT EXISTS (SELECT FROM events_eventkey r WHERE r.source = a.source AND r.source_id = one.name || ':resolved')
+ORDER BY a.ends_at LIMIT %(limit)s FOR UPDATE OF a SKIP LOCKED
+"""
+"""Only those of which there is news, so that however many were given up, none of them waits behind the silent ones."""
+
+
 @transaction.atomic
 def revive_alerts(*, now: datetime) -> int:
     """Alerts that were given up and are heard of again fire after all; how many.
 
     Their repeats are no new events to the log, so nobody else would notice that the problem never ended.
     """
-    given_up = list(
-        Alert.objects.select_for_update(skip_locked=True)
-        .filter(status=Alert.Status.TIMED_OUT, ends_at__gte=now - REMEMBERED)
-        .prefetch_related("rule")[:500]
-    )
-    if not given_up:
+    heard_at = dict(fetch(_HEARD_AGAIN, {"since": now - REMEMBERED, "limit": AT_ONCE}))
+    if not heard_at:
         return 0
-    ids = {one for row in given_up for one in (firing_id(row), resolved_id(row))}
-    keys = {
-        (key.source, key.source_id): key
-        for key in EventKey.objects.filter(source__in={row.source for row in given_up}, source_id__in=ids)
-    }
     mutes = active_mutes(now=now)
-    revived = 0
-    for row in given_up:
-        key = keys.get((row.source, firing_id(row)))
-        if key is None or row.ends_at is None or key.last_seen_at <= row.ends_at:
-            continue
-        if (row.source, resolved_id(row)) in keys:
-            continue
+    for row in Alert.objects.filter(pk__in=heard_at).prefetch_related("rule").order_by("pk"):
         row.status = Alert.Status.FIRING
         row.ends_at = None
-        row.expires_at = key.last_seen_at + timedelta(
-            seconds=row.rule.resolve_after_seconds if row.rule else RESOLVE_AFTER_SECONDS
-        )
+        row.expires_at = heard_at[row.pk] + _patience(row.rule)
         row.save(update_fields=["status", "ends_at", "expires_at"])
         if row.rule is not None:
             raise_unless_muted(row, row.rule, mutes=mutes, began_at=row.starts_at, changed_at=row.starts_at)
-        revived += 1
-    return revived
+    return len(heard_at)
 
 
-def resolved_id(row: Alert) -> str:
-    """The identity under which the log knows that this alert is over."""
-    return f"{row.fingerprint}:{row.starts_at.isoformat()}:resolved"
+def _patience(rule: AlertRule | None) -> timedelta:
+    """For how long an alert that says no end is believed without a repeat."""
+    return timedelta(seconds=rule.resolve_after_seconds if rule else RESOLVE_AFTER_SECONDS)
 
 
 def firing_id(row: Alert) -> str:
