@@ -13,8 +13,9 @@ from beforehand.incidents.actions import resolve_incident
 from beforehand.incidents.models import Incident
 from beforehand.kit.clock import travel
 from beforehand.outbound.actions import hold, release
-from beforehand.outbound.models import Message
+from beforehand.outbound.models import Message, MessageBatch
 from beforehand.playbooks.models import PlaybookVersion, Run
+from beforehand.playbooks.runs import confirm_run, tend_runs
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -96,3 +97,30 @@ def test_who_was_told_hears_the_end_and_then_nothing(worker: Drive) -> None:
         with travel(at(60 * hours)):
             worker.settle()
     assert worker.mailbox.counts() == dict.fromkeys(TOUCHED, 2)
+
+
+def test_it_is_silent_from_the_end_on_also_while_it_has_not_heard_of_it(worker: Drive) -> None:
+    outage_playbook()
+    with travel(at(3)):
+        post_webhook([alert(starts_at=START)])
+        worker.settle()
+    with travel(at(70)):  # the next word would be due
+        resolve_incident(Incident.objects.get(), reason="repaired", actor="noor")
+        assert tend_runs(now=at(70)) == 0
+        assert MessageBatch.objects.count() == 1
+        worker.settle()
+    assert worker.mailbox.counts() == dict.fromkeys(TOUCHED, 2)
+    assert Run.objects.get().state == "finished"
+
+
+def test_nobody_confirms_what_has_ended_a_moment_ago(worker: Drive) -> None:
+    outage_playbook()
+    with travel(START):
+        post_webhook([alert(starts_at=START)])
+        worker.settle()
+    waits_for_a_person(worker, START)
+    with travel(at(4)):
+        resolve_incident(Incident.objects.get(), reason="repaired", actor="noor")
+        assert not confirm_run(Run.objects.get().pk, actor="noor", now=at(4))
+        worker.settle()
+    assert worker.mailbox.counts() == {}

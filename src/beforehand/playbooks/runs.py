@@ -20,7 +20,7 @@ from beforehand.playbooks.audiences import TO_THE_AFFECTED, BatchAudience
 from beforehand.playbooks.bundles import playbook_of
 from beforehand.playbooks.models import PlaybookVersion, Run
 from beforehand.playbooks.promising import expected_fan_out, zone
-from beforehand.playbooks.speaking import attend_joiners_and_leavers, effect_key, speak
+from beforehand.playbooks.speaking import attend_joiners_and_leavers, effect_key, effect_keys, speak
 from beforehand.playbooks.spreads import fail_run, is_spread
 from beforehand.playbooks.tasks import mark_overdue_tasks, order_tasks
 from beforehand.promises.actions import end_promises, is_answered
@@ -95,6 +95,9 @@ def tend_run(run_id: int, *, now: datetime) -> int:
         return 0
     playbook = playbook_of(run.version_id)
     position = Position.from_json(run.position)
+    if _has_to_leave(run, playbook, position):
+        Run.objects.filter(pk=run.pk).update(wake_at=now + timedelta(seconds=1))
+        return 0
     told = position.phase is Phase.TELLING and _tell_is_spread(run, position)
     step = advance(playbook, position, now=now, told=told, reach=_reach(run), lead=_lead(run, position), zone=zone())
     if step.reason is AdvanceReason.STILL_TELLING:
@@ -141,11 +144,11 @@ def hear_event(incident_id: int, event_type: str, *, now: datetime) -> int:
 def confirm_run(run_id: int, *, actor: str, now: datetime) -> bool:
     """A person says: tell them. False if the run no longer asks (another person was quicker, or the incident ended)."""
     run = Run.objects.select_for_update().prefetch_related("incident").get(pk=run_id)
-    if run.state != Run.State.CONFIRMING:
-        return False
-    run.is_confirmed = True
     playbook = playbook_of(run.version_id)
     position = Position.from_json(run.position)
+    if run.state != Run.State.CONFIRMING or _has_to_leave(run, playbook, position):
+        return False
+    run.is_confirmed = True
     append_event(
         type="run.confirmed",
         actor=actor,
@@ -160,6 +163,8 @@ def confirm_run(run_id: int, *, actor: str, now: datetime) -> bool:
 def go_on_after_task(run: Run, *, step: str, turn: int, now: datetime) -> None:
     """A task of this (locked) run is done: go on, if the run waits for just that."""
     playbook, position = playbook_of(run.version_id), Position.from_json(run.position)
+    if _has_to_leave(run, playbook, position):
+        return
     lead = _lead(run, position)
     moved = on_task_done(playbook, position, step=step, turn=turn, now=now, reach=_reach(run), lead=lead, zone=zone())
     if moved is not None and run.state == Run.State.WAITING:
@@ -198,6 +203,12 @@ def hold_the_line(promise_id: int, *, now: datetime) -> bool:
     speak(run, playbook_of(run.version_id), tell, BatchAudience.TOLD, now=now, cause="promise.holding_asked")
     run.save()
     return True
+
+
+def _has_to_leave(run: Run, playbook: Playbook, position: Position) -> bool:
+    """Whether its incident has ended in a way on which it exits, and it has not heard so yet: until then it says nothing."""
+    ending = f"incident.{run.incident.state}"
+    return playbook.section(position.step) is None and any(one.on == ending for one in playbook.exits)
 
 
 def _reach(run: Run) -> Reach:
@@ -244,7 +255,9 @@ def _apply(run: Run, playbook: Playbook, step: Advance, *, now: datetime) -> Non
     if step.finished is not None:
         run.finish_reason = step.finished.value
         run.finished_at = now
-        end_promises(origin_of(run.incident_id), at=now, actor=f"run:{run.pk}")
+        # While it lasts, what another playbook's run has promised is still owed.
+        own = effect_keys(run) if run.incident.state == Incident.State.OPEN else ""
+        end_promises(origin_of(run.incident_id), at=now, actor=f"run:{run.pk}", made_by=own)
         append_event(
             type="run.finished",
             actor=f"run:{run.pk}",

@@ -23,7 +23,12 @@ from beforehand.promises.queries import outcomes_to_tell
 
 def effect_key(run: Run, step: str, turn: int) -> str:
     """The key under which a run says something once."""
-    return f"run:{run.pk}:{step}:{turn}"
+    return f"{effect_keys(run)}{step}:{turn}"
+
+
+def effect_keys(run: Run) -> str:
+    """How all of a run's keys begin."""
+    return f"run:{run.pk}:"
 
 
 def speak(

@@ -91,10 +91,13 @@ def _how_answered(promise: Promise, batch: MessageBatch, *, done_at: datetime) -
 
 
 @transaction.atomic
-def end_promises(audience: str, *, at: datetime, actor: str) -> int:
-    """Nobody waits any longer: what is still open, and not being answered by a word under way, is no longer needed."""
+def end_promises(audience: str, *, at: datetime, actor: str, made_by: str = "") -> int:
+    """Nobody waits any longer: what is still open, and not being answered by a word under way, is no longer needed.
+
+    `made_by` is how the keys of the batches begin whose promises are meant; all of the audience's if it is empty.
+    """
     count = 0
-    for promise in _open(audience):
+    for promise in _open(audience).filter(made_by__startswith=made_by):
         if _later_words(promise):
             continue
         settle(promise, PromiseState.ENDED, PromiseReason.NOBODY_WAITING, kept_by="", at=at, actor=actor)
