@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
-from beforehand.accounts.actions import create_token
+from beforehand.accounts.actions import create_token, set_setting
 from beforehand.api.access import forget_tokens
 from beforehand.detection.heartbeats import miss_beats, save_heartbeat, take_beat
 from beforehand.detection.models import Alert, AlertRule, Heartbeat
@@ -88,6 +89,13 @@ def test_one_that_fails_to_come_opens_an_incident_with_an_honest_title_and_the_n
     assert Heartbeat.objects.get().missed_since is None
     look(drive, 1512)
     assert Incident.objects.count() == 2
+
+
+def test_the_title_is_in_the_companys_language_whoever_sets_it_in_motion(drive: Drive) -> None:
+    set_setting(key="brand", value={"name": "Noorderlicht", "language": "nl"}, actor="test")
+    with translation.override("ar"):
+        look(drive, 12)
+    assert Incident.objects.get().title.endswith("verwacht om 2026-11-23 10:10 UTC")
 
 
 def test_one_that_never_came_is_missed_from_when_it_was_first_expected(drive: Drive) -> None:

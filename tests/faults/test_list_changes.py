@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from beforehand.customers.actions import upsert_components, upsert_customers
 from beforehand.customers.models import Component, Customer
 from beforehand.events.models import Event, SubscriptionFailure
 from beforehand.incidents.actions import narrow_scope, reopen_incident, resolve_incident, want_refresh, widen_scope
-from beforehand.incidents.affected import put_on_list, take_off_list
+from beforehand.incidents.affected import count_affected, put_on_list, take_off_list
 from beforehand.incidents.models import Affected, Incident
 from beforehand.kit.clock import travel
 from beforehand.outbound.models import Message, MessageBatch
@@ -62,6 +63,28 @@ def steps_to(address: str) -> list[str]:
         .extra(select={"step": "SELECT step FROM outbound_messagebatch b WHERE b.id = batch_id"})
         .values_list("step", flat=True)
     )
+
+
+def test_who_is_touched_once_the_network_or_the_customers_are_loaded_anew_joins(cast: Cast, drive: Drive) -> None:
+    incident = node_fails(drive)
+    dutch = {"external_id": "elif", "name": "Elif Kaya", "language": "nl"}
+    with travel(at(4)):
+        widen_scope(incident, condition='customer.language == "ur"', actor="test")
+        drive.settle()
+        assert count_affected(incident.pk) == 4
+    with travel(at(5)):
+        upsert_customers([{**dutch, "language": "ur"}], actor="test", source="test")
+        drive.settle()
+        assert count_affected(incident.pk) == 5
+    with travel(at(6)):
+        upsert_customers([dutch], actor="test", source="test")
+        drive.settle()
+        assert count_affected(incident.pk) == 4
+    with travel(at(7)):
+        node = {"external_id": "node-8", "kind": "node", "name": "Node 8", "depends_on": ["north", "node-7"]}
+        upsert_components([node], actor="test", source="test")
+        drive.settle()
+        assert count_affected(incident.pk) == 5
 
 
 def test_300_join_late_and_200_are_cured_early_among_5000(drive: Drive) -> None:

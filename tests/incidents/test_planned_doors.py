@@ -195,6 +195,11 @@ def test_a_file_that_came_from_us_moves_what_it_came_from(cast: Cast) -> None:
     assert PlannedWork.objects.count() == 1
 
 
+def test_a_name_that_only_looks_like_ours_is_the_planners_own(cast: Cast) -> None:
+    foreign = "planned-" + "x" * 36
+    assert results(file(entry(foreign), entry(f"{foreign}@beforehand"))) == [EntryResult.PLANNED] * 2
+
+
 def test_the_page_reads_a_file_and_shows_what_became_of_each_entry(cast: Cast, client: Client) -> None:
     upload = SimpleUploadedFile("plan.ics", file(entry(), entry("x", more="LOCATION:nowhere\n")), "text/calendar")
     page = client.post("/console/planned/upload/", {"file": upload}).content.decode()

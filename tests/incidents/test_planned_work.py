@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from beforehand.detection.models import Alert, Mute
-from beforehand.incidents.actions import IncidentError, reopen_incident, resolve_incident
+from beforehand.incidents.actions import IncidentError, narrow_scope, reopen_incident, resolve_incident, widen_scope
 from beforehand.incidents.models import Incident, PlannedWork
 from beforehand.incidents.planned import cancel_work, finish_work, move_work, plan_work, start_work
 from beforehand.kit import clock
@@ -173,6 +173,24 @@ def test_alerts_in_the_window_open_nothing_and_what_still_fires_afterwards_does(
         assert work.phase == PlannedWork.Phase.FINISHED
         fault = Incident.objects.exclude(kind="planned").get()
         assert fault.state == "open"
+
+
+def test_alerts_are_held_back_of_what_the_work_is_on_now_and_of_nothing_else(cast: Cast, drive: Drive) -> None:
+    with travel(NOW):
+        work = plan(cast)
+        widen_scope(work.incident, component_ids=[cast.other_node.pk], actor="test")
+        drive.settle()
+    at(START, drive)
+    with travel(START + timedelta(minutes=10)):
+        post_webhook([alert(starts_at=clock.now(), node="node-8", ends_at=END + timedelta(days=1))])
+        drive.settle()
+        assert Alert.objects.get().is_held
+        assert not Incident.objects.exclude(kind="planned").exists()
+    with travel(START + timedelta(minutes=20)):
+        narrow_scope(work.incident.scopes.get(component=cast.other_node), reason="mistaken", actor="test")
+        drive.settle()
+        assert Incident.objects.exclude(kind="planned").get().state == "open"
+        assert Mute.objects.filter(ends_at__gt=clock.now()).get().component == cast.node
 
 
 def test_an_outage_before_the_window_is_an_incident_of_its_own(cast: Cast, drive: Drive, box: Mailbox) -> None:

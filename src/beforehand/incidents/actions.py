@@ -1,7 +1,7 @@
 """Open an incident, change what it is on, tell its story, end it. One verb, one transaction, one event."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
@@ -18,6 +18,9 @@ log = structlog.get_logger()
 
 TIMED_OUT = "timed_out"
 """The end of an incident whose alerts were heard of no more, without a word that they are over."""
+
+
+PRESSED_TWICE = timedelta(minutes=1)
 
 
 class IncidentError(Exception):
@@ -148,8 +151,13 @@ def post_update(
     """Something a person tells the affected now; the playbook says it to everyone at once.
 
     `stated` is what it settles about the incident, by language: cause, area, advice; every later message says it too.
+    The same words by the same person a moment later are a press that came twice: customers hear them once.
     """
     _must_be_open(incident)
+    lately = incident.updates.filter(author=author, posted_at__gt=clock.now() - PRESSED_TWICE)
+    last = lately.order_by("-pk").first()
+    if last is not None and last.texts == dict(texts):
+        return last
     if stated:
         change_texts(incident, texts=stated, actor=actor)
     update = IncidentUpdate.objects.create(incident=incident, texts=dict(texts), author=author, posted_at=clock.now())
@@ -226,6 +234,11 @@ def _must_be_open(incident: Incident) -> None:
 def want_refresh(incident_id: int) -> None:
     """Ask for the affected list to be worked out anew; a worker does it."""
     Incident.objects.filter(pk=incident_id, state=Incident.State.OPEN).update(affected_wanted_at=clock.now())
+
+
+def want_refreshes() -> None:
+    """Ask for the lists of all open incidents to be worked out anew."""
+    Incident.objects.filter(state=Incident.State.OPEN).update(affected_wanted_at=clock.now())
 
 
 def refresh_wanted(*, actor: str = "incidents") -> int:

@@ -1,7 +1,7 @@
 """The affected list: worked out by the thousand, alive while the incident is, with a reason per customer.
 
-Every statement names the bucket. A list is refreshed in slices of buckets, each a transaction of its own, so that none is
-held long however many customers are touched.
+Every statement names the bucket. A list is refreshed in slices of buckets, so that no statement writes too many rows, and in
+one transaction, so that nobody ever sees half of it.
 """
 
 from collections.abc import Sequence
@@ -67,10 +67,10 @@ def _impact(incident: Incident, *, now: datetime) -> list[tuple[IncidentScope, S
     ]
 
 
-def refresh_affected(incident_id: int, *, now: datetime, actor: str) -> Movement | None:
+def refresh_affected(incident_id: int, *, now: datetime, actor: str) -> Movement:
     """Work the list out anew: who is in scope and not on it joins, who is on it and no longer in scope leaves.
 
-    Someone whom a person took off the list by name stays off. None if another worker is at it.
+    Someone whom a person took off the list by name stays off. The caller sees to it that no other worker is at it.
     """
     joined = left = 0
     with transaction.atomic():

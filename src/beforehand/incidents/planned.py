@@ -4,7 +4,7 @@ Each verb appends an event that playbooks hear. While the window lasts, alerts o
 own: a mute holds them back, and raises it if they still fire afterwards.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -79,7 +79,7 @@ def plan_work(
         announce_at=announce_at or now,
         external_id=external_id,
     )
-    _mute(work, actor=actor)
+    _mute(work, _component_ids(work), actor=actor)
     _log(work, "incident.planned", actor=actor)
     return work
 
@@ -105,7 +105,7 @@ def move_work(work: PlannedWork, *, starts_at: datetime, ends_at: datetime, acto
     work.late_at = None
     work.save()
     _unmute(work, actor=actor)
-    _mute(work, actor=actor)
+    _mute(work, _component_ids(work), actor=actor)
     is_longer = work.started_at is not None and work.ends_at > (work.before_ends_at or work.ends_at)
     _log(work, "incident.late" if is_longer else "incident.moved", actor=actor)
     return True
@@ -125,7 +125,7 @@ def start_work(work: PlannedWork, *, actor: str) -> bool:
     if now < work.starts_at:
         work.starts_at = now
         _unmute(work, actor=actor)
-        _mute(work, actor=actor)
+        _mute(work, _component_ids(work), actor=actor)
     work.started_at = work.word_at = now
     work.phase = PlannedWork.Phase.STARTED
     work.save()
@@ -175,6 +175,24 @@ def close_planned(incident_id: int, *, actor: str) -> bool:
     work.phase = PlannedWork.Phase.FINISHED if is_done else PlannedWork.Phase.CANCELLED
     work.save(update_fields=["phase"])
     _unmute(work, actor=actor)
+    return True
+
+
+@transaction.atomic
+def follow_scope(incident_id: int, *, added: Collection[int], actor: str) -> bool:
+    """What an incident is on has changed, and these components are new in it: alerts are held back of what it is on now.
+
+    A mute that a person has ended stays so. False for what is no planned work, or is over.
+    """
+    work = PlannedWork.objects.select_for_update().prefetch_related("incident").filter(pk=incident_id).first()
+    if work is None or work.incident.state != Incident.State.OPEN:
+        return False
+    ids = _component_ids(work)
+    standing = Mute.objects.filter(pk__in=work.mute_ids, ends_at__gt=clock.now())
+    for mute in standing:
+        if mute.component_id not in ids:
+            end_mute(mute, actor=actor)
+    _mute(work, ids.intersection(added) - {mute.component_id for mute in standing}, actor=actor)
     return True
 
 
@@ -259,13 +277,16 @@ def _locked(work: PlannedWork) -> PlannedWork:
     return locked
 
 
-def _mute(work: PlannedWork, *, actor: str) -> None:
-    """Hold back the alerts of its components for its window."""
+def _component_ids(work: PlannedWork) -> set[int]:
+    """What the work is on now."""
+    parts = work.incident.scopes.filter(removed_at=None, component_id__isnull=False)
+    return set(parts.values_list("component_id", flat=True))
+
+
+def _mute(work: PlannedWork, component_ids: Collection[int], *, actor: str) -> None:
+    """Hold back the alerts of these components for its window."""
     if work.ends_at <= clock.now():
         return
-    ids = work.incident.scopes.filter(removed_at=None, component_id__isnull=False).values_list(
-        "component_id", flat=True
-    )
     mutes = [
         create_mute(
             starts_at=work.starts_at,
@@ -274,7 +295,7 @@ def _mute(work: PlannedWork, *, actor: str) -> None:
             actor=actor,
             component=component,
         )
-        for component in Component.objects.filter(pk__in=list(ids))
+        for component in Component.objects.filter(pk__in=component_ids)
     ]
     work.mute_ids = [*work.mute_ids, *(mute.pk for mute in mutes)]
     work.save(update_fields=["mute_ids"])

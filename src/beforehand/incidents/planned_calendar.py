@@ -1,5 +1,6 @@
 """Planned work out of and into calendars (iCalendar, RFC 5545): a planner's file plans, moves and calls off."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -35,6 +36,8 @@ class EntryResult(StrEnum):
     NOT_OPEN = "not_open"
 
 
+OURS = re.compile(r"planned-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})@beforehand")
+"""The name under which our own calendar knows planned work."""
 DONE = frozenset({EntryResult.PLANNED, EntryResult.MOVED, EntryResult.UNCHANGED, EntryResult.CALLED_OFF})
 
 
@@ -107,9 +110,9 @@ def _take(event: Any, *, zone: ZoneInfo, actor: str) -> EntryResult:
 
 def _known_as(name: str) -> Q:
     """Also by the name that we gave it, in a file that came from us."""
-    own = name.removeprefix("planned-").removesuffix("@beforehand")
+    own = OURS.fullmatch(name)
     known = Q(external_id=name)
-    return known | Q(incident__public_id=own) if own != name and len(own) == 36 else known
+    return known | Q(incident__public_id=own[1]) if own else known
 
 
 def _put(event: Any, name: str, work: PlannedWork | None, *, zone: ZoneInfo, actor: str) -> EntryResult:

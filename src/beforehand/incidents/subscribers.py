@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from django.utils import translation
 from django.utils.translation import gettext as _
 
+from beforehand.accounts.installation import installation
 from beforehand.customers.models import Component
 from beforehand.detection.models import AlertRule, Heartbeat
 from beforehand.events.subscriptions import StoredEvent, subscriber
-from beforehand.incidents.actions import open_incident, resolve_incident, want_refresh
+from beforehand.incidents.actions import open_incident, resolve_incident, want_refreshes
 from beforehand.incidents.answers import settle_by_reopening
 from beforehand.incidents.evidence import join_upstream, note_flapping, release_evidence
 from beforehand.incidents.models import Incident
-from beforehand.incidents.planned import close_planned
+from beforehand.incidents.planned import close_planned, follow_scope
 from beforehand.kit import clock
 
 
@@ -75,16 +77,17 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def _title(event: StoredEvent, rule: AlertRule) -> str:
-    """What the team reads: the rule's name, or, where all we know is a silence, that."""
+    """What the team reads: the rule's name, or, where all we know is a silence, that, in the company's own language."""
     slug = event.data.get("heartbeat")
     heartbeat = Heartbeat.objects.filter(slug=slug).first() if slug else None
     if heartbeat is None:
         return rule.name
     expected_at = datetime.fromisoformat(event.data["began_at"]).astimezone(UTC)
-    return _("No sign of life from %(name)s, expected at %(time)s UTC") % {
-        "name": heartbeat.name,
-        "time": f"{expected_at:%Y-%m-%d %H:%M}",
-    }
+    with translation.override(installation().brand.language):
+        return _("No sign of life from %(name)s, expected at %(time)s UTC") % {
+            "name": heartbeat.name,
+            "time": f"{expected_at:%Y-%m-%d %H:%M}",
+        }
 
 
 def _texts(rule: AlertRule, areas: Sequence[dict[str, str]]) -> dict[str, dict[str, str]]:
@@ -110,16 +113,25 @@ def follow_reopening(events: Sequence[StoredEvent]) -> None:
         settle_by_reopening(int(event.subject.partition(":")[2]), now=clock.now(), actor=event.actor)
 
 
-@subscriber("incidents.planned", types=["incident.resolved", "incident.cancelled"])
-def follow_planned_ends(events: Sequence[StoredEvent]) -> None:
-    """Planned work that ended, by whatever way, holds no alerts back any more."""
+@subscriber(
+    "incidents.planned",
+    types=["incident.resolved", "incident.cancelled", "incident.scope_widened", "incident.scope_narrowed"],
+)
+def follow_planned(events: Sequence[StoredEvent]) -> None:
+    """Planned work holds back the alerts of what it is on, and, once it has ended by whatever way, none any more."""
     for event in events:
-        close_planned(int(event.subject.partition(":")[2]), actor=event.actor)
+        incident_id = int(event.subject.partition(":")[2])
+        if event.type in ("incident.resolved", "incident.cancelled"):
+            close_planned(incident_id, actor=event.actor)
+        else:
+            follow_scope(incident_id, added=event.data.get("components", ()), actor=event.actor)
 
 
-@subscriber("incidents.holdings", types=["holdings.imported", "customer.changed"])
+@subscriber(
+    "incidents.holdings",
+    types=["holdings.imported", "customers.imported", "components.imported", "customer.changed"],
+)
 def follow_holdings(events: Sequence[StoredEvent]) -> None:
-    """Customers moved, or changed what they own: every open incident's list is worked out anew."""
+    """Customers moved, or changed what they own, or what that depends on: every open incident's list is worked out anew."""
     if events:
-        for incident_id in Incident.objects.filter(state=Incident.State.OPEN).values_list("pk", flat=True):
-            want_refresh(incident_id)
+        want_refreshes()
