@@ -3,9 +3,12 @@
 import pytest
 from django.test import Client
 
-from beforehand.incidents.models import Incident, IncidentUpdate
+from beforehand.customers.models import Customer
+from beforehand.incidents.affected import take_off_list
+from beforehand.incidents.models import Affected, Incident, IncidentUpdate
 from beforehand.kit.clock import travel
 from beforehand.playbooks.models import PlaybookVersion
+from tests.cast import Cast
 from tests.console.conftest import at, room
 from tests.driving import Drive
 from tests.mailbox import text_of
@@ -41,6 +44,20 @@ def test_a_sentence_is_told_to_each_in_their_own_language_and_becomes_the_cause_
     assert outage.texts["en"]["cause"] == "a cable cut by digging works"
 
 
+def test_a_press_that_comes_twice_is_told_once_and_the_same_words_later_are_news(
+    agent: Client, outage: Incident, drive: Drive
+) -> None:
+    with travel(at(4)):
+        for _press in range(2):
+            assert agent.post(f"{room(outage)}update/", {**CUT, **YES}).status_code == 302
+        drive.settle()
+    assert IncidentUpdate.objects.count() == 1
+    assert len(drive.mailbox.mails_to("dana@customers.example")) == 2
+    with travel(at(6)):
+        agent.post(f"{room(outage)}update/", {**CUT, **YES})
+    assert IncidentUpdate.objects.count() == 2
+
+
 def test_it_is_read_in_every_language_while_it_is_written_with_its_readers_and_its_direction(
     agent: Client, outage: Incident
 ) -> None:
@@ -74,6 +91,19 @@ def test_a_time_is_written_as_each_language_writes_it_and_asked_for_before_anyth
     (update,) = IncidentUpdate.objects.all()
     assert set(update.texts) == {"en", "nl", "ar", "hi"}
     assert all("{" not in text for text in update.texts.values())
+
+
+def test_a_time_names_its_zone_where_somebody_reads_it_by_another_clock(
+    agent: Client, outage: Incident, cast: Cast
+) -> None:
+    typed = {"block_next": "next-repaired", "time": at(90).strftime("%Y-%m-%dT%H:%M")}
+    with travel(at(4)):
+        said = readings(agent, outage, typed)
+        for words in ("(Netherlands Time)", "(tijd in Nederland)", "(توقيت هولندا)", "(नीदरलैंड समय)"):
+            assert words in said
+        Customer.objects.update(time_zone="Europe/Brussels")
+        take_off_list(outage.pk, customer_ids=[cast.chitra.pk], state=Affected.State.CURED, now=at(4), actor="test")
+        assert "Netherlands Time" not in readings(agent, outage, typed)
 
 
 def test_own_words_stand_below_the_sentences_and_say_to_whom_they_are_foreign(

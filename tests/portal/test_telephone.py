@@ -36,6 +36,13 @@ def test_it_says_what_is_wrong_where_and_until_when_in_the_callers_language(cast
     assert len(text.split()) <= 40
 
 
+def test_the_gravest_is_said_first_however_many_small_ones_came_after_it(cast: Cast, client: Client) -> None:
+    outage(cast, texts={"en": {"cause": "a cable that was cut"}})
+    for _ in range(16):
+        outage(cast, severity="minor", texts={})
+    assert "a cable that was cut" in client.get(WHERE).content.decode().splitlines()[0]
+
+
 def test_who_asks_again_is_told_that_nothing_changed_until_something_does(cast: Cast, client: Client) -> None:
     incident = outage(cast)
     first = client.get(WHERE)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import BooleanField, Count, ExpressionWrapper, F, Func, Q, TextField, Value
+from django.db.models import BooleanField, Case, Count, ExpressionWrapper, F, Func, Q, TextField, Value, When
 
 from beforehand.customers.impact import components_above, components_below
 from beforehand.customers.models import Component
@@ -237,6 +237,17 @@ def language_shares(incident: Incident, *, channel: str) -> list[LanguageShare]:
     return [LanguageShare(*row) for row in rows]
 
 
+ZONES = """
+SELECT DISTINCT c.time_zone FROM incidents_affected a JOIN customers_customer c ON c.id = a.customer_id
+WHERE a.bucket = ANY(%(buckets)s::smallint[]) AND a.incident_id = %(incident)s::bigint AND a.state = 'affected'
+"""
+
+
+def affected_zones(incident: Incident) -> list[str]:
+    """The time zones in which the affected live."""
+    return [zone for (zone,) in _counted_once(incident, ZONES, "zones", {})]
+
+
 def _counted_once(incident: Incident, sql: str, name: str, more: dict[str, str]) -> list[tuple[Any, ...]]:
     """Counted once for each state of the list, and at most a minute old: it reads the whole list."""
     stamp = incident.affected_at.timestamp() if incident.affected_at else 0
@@ -248,6 +259,13 @@ def _counted_once(incident: Incident, sql: str, name: str, more: dict[str, str])
     return rows
 
 
+NOT_ANNOUNCED = Q(planned__isnull=False, planned__announced_at=None)
+"""Planned work of which customers are not told yet: it is nobody's business."""
+
+GRAVEST = Case(*[When(severity=value, then=place) for place, value in enumerate(reversed(Incident.Severity.values))])
+"""Orders the gravest first, so that a list which is cut short never lacks it."""
+
+
 def public_now(component: Component | None, *, limit: int) -> list[Incident]:
     """The public incidents that are open, the gravest and newest first: all of them, or those that bear on a component.
 
@@ -255,13 +273,12 @@ def public_now(component: Component | None, *, limit: int) -> list[Incident]:
     has what is wrong anywhere in it. Planned work that was not announced is nobody's business yet.
     """
     found = Incident.objects.filter(state=Incident.State.OPEN, is_public=True)
-    found = found.exclude(planned__isnull=False, planned__announced_at=None)
+    found = found.exclude(NOT_ANNOUNCED)
     if component is not None:
         ids = {*components_above(component.pk), *components_below([component.pk])}
         on_it = IncidentScope.objects.filter(removed_at=None, component_id__in=ids)
         found = found.filter(pk__in=on_it.values("incident_id"))
-    order = list(reversed(Incident.Severity.values))
-    return sorted(found.order_by("-pk")[: 5 * limit], key=lambda incident: order.index(incident.severity))[:limit]
+    return list(found.order_by(GRAVEST, "-pk")[:limit])
 
 
 def place_names(incident: Incident) -> dict[str, str]:

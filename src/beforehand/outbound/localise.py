@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_time, format_timedelta, get_timezone_name
+from babel.dates import format_date, format_time, format_timedelta, get_timezone_location, get_timezone_name
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -31,19 +31,38 @@ def _write(value: Any, language: str, zone: ZoneInfo, now: datetime) -> Any:
     return None if value == "" else value  # Liquid takes an empty text for true
 
 
-def spoken_at(at: datetime, *, language: str, zone: ZoneInfo, now: datetime, with_seconds: bool = False) -> str:
-    """“10:30”, or with the day when it is not today there; with the zone's name in the hour that a clock change repeats."""
+def spoken_at(
+    at: datetime,
+    *,
+    language: str,
+    zone: ZoneInfo,
+    now: datetime,
+    with_seconds: bool = False,
+    with_zone: bool = False,
+) -> str:
+    """“10:30”, or with the day when it is not today there; with the zone's name in the hour that a clock change repeats.
+
+    `with_zone` says whose clock it is, “(Netherlands Time)”: for words that somebody reads whose own shows another time.
+    """
     locale = language.replace("-", "_")
     local = at.astimezone(zone)
     clock = format_time(local, "medium" if with_seconds else "short", tzinfo=zone, locale=locale)
     if is_ambiguous(at, zone):
         clock = f"{clock} {get_timezone_name(local, width='short', locale=locale)}"
+    if with_zone:
+        clock = f"{clock} ({_zone_name(local, zone, locale)})"
     if local.date() == now.astimezone(zone).date():
         return clock
     day = format_date(local.date(), "EEEE d MMMM", locale=locale)
     with translation.override(language):
         # Translators: a day and a time of day, as in “Tuesday 24 November, 10:30”.
         return _("%(day)s, %(time)s") % {"day": day, "time": clock}
+
+
+def _zone_name(local: datetime, zone: ZoneInfo, locale: str) -> str:
+    """A zone by where it holds, since few know what theirs is called; one that belongs to no country by its name."""
+    is_nowhere = zone.key == "UTC" or zone.key.startswith("Etc/")
+    return get_timezone_name(local, locale=locale) if is_nowhere else get_timezone_location(zone, locale=locale)
 
 
 def spoken_duration(length: timedelta, *, language: str) -> str:

@@ -12,7 +12,7 @@ from beforehand.accounts.installation import BrandSetting
 from beforehand.engine.languages import fallback_chain
 from beforehand.engine.playbooks.blocks import Block, Composed, Slot, blocks_of, compose
 from beforehand.incidents.models import Incident
-from beforehand.incidents.queries import place_names
+from beforehand.incidents.queries import affected_zones, place_names
 from beforehand.kit.web.times import babel_locale
 from beforehand.outbound.localise import spoken_at
 from beforehand.playbooks.models import Run
@@ -68,7 +68,10 @@ def put_together(
     """The update in every language; raises `UpdateRefused` naming the slot that is not filled."""
     languages = list(dict.fromkeys([*brand.languages, *(code for block in blocks for code in block.sentences)]))
     places = place_names(incident) if any(Slot.AREA in block.slots for block in blocks) else {}
-    values = {code: _values(code, filling, places=places, brand=brand, now=now) for code in languages}
+    with_zone = filling.time is not None and _is_read_elsewhere(incident, filling.time, zone=brand.time_zone)
+    values = {
+        code: _values(code, filling, places=places, brand=brand, now=now, with_zone=with_zone) for code in languages
+    }
     for block in blocks:
         for slot in block.slots:
             if not values[brand.language].get(slot):
@@ -80,8 +83,20 @@ def put_together(
     return compose(blocks, values=values, own=filling.own, notes=notes)
 
 
+def _is_read_elsewhere(incident: Incident, at: datetime, *, zone: str) -> bool:
+    """Whether a clock on some reader's wall shows another time than the company's."""
+    here = at.astimezone(ZoneInfo(zone)).utcoffset()
+    return any(at.astimezone(ZoneInfo(there)).utcoffset() != here for there in affected_zones(incident))
+
+
 def _values(
-    language: str, filling: Filling, *, places: Mapping[str, str], brand: BrandSetting, now: datetime
+    language: str,
+    filling: Filling,
+    *,
+    places: Mapping[str, str],
+    brand: BrandSetting,
+    now: datetime,
+    with_zone: bool,
 ) -> dict[str, str]:
     """What stands in each slot in this language. Where nobody typed a place, the names of the parts do."""
     values = {slot: text for slot, text in filling.words.items() if text}
@@ -90,7 +105,7 @@ def _values(
         values[Slot.AREA] = places[named]
     if filling.time is not None:
         zone = ZoneInfo(brand.time_zone)
-        values[Slot.TIME] = spoken_at(filling.time, language=language, zone=zone, now=now)
+        values[Slot.TIME] = spoken_at(filling.time, language=language, zone=zone, now=now, with_zone=with_zone)
     return values
 
 

@@ -16,6 +16,7 @@ from beforehand.incidents.affected import origin_of
 from beforehand.incidents.answered import answers_of
 from beforehand.incidents.answers import counts_now
 from beforehand.incidents.models import Affected, Answer, Incident
+from beforehand.incidents.queries import NOT_ANNOUNCED
 from beforehand.kit.ids import bucket_of
 from beforehand.kit.rows import fetch
 from beforehand.outbound.inbox import IN_THE_INBOX, read_among
@@ -24,7 +25,7 @@ from beforehand.outbound.models import Channel, Message, MessageBatch
 from beforehand.outbound.skeletons import compile_batch
 from beforehand.outbound.templates import MailSkeleton, MailValueError, TemplateRefusedError
 from beforehand.portal.preferences import NOT_WANTED
-from beforehand.portal.problems import NOT_ANNOUNCED, Problem, problems
+from beforehand.portal.problems import Problem, problems
 from beforehand.portal.solved import WORKS_OR_NOT, Question, questions
 from beforehand.portal.wording import Wording, masked, wording
 from beforehand.promises.erasure import audience_of

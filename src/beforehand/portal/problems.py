@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from beforehand.customers.models import Customer
 from beforehand.incidents.affected import origin_of
 from beforehand.incidents.models import Incident, IncidentScope, IncidentUpdate
+from beforehand.incidents.queries import GRAVEST, MAX_PLACES, NOT_ANNOUNCED
 from beforehand.kit import clock
 from beforehand.outbound.localise import spoken_duration
 from beforehand.portal.wording import Wording, wording
@@ -21,8 +21,6 @@ MAX_OPEN = 50
 MAX_ENDED = 10
 ENDED_WITHIN = timedelta(days=7)
 MAX_UPDATES = 200
-MAX_PLACES = 6
-"""So many names of places a problem shows; what it is on may be hundreds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +80,18 @@ class PublicStatus:
     """Whether more is wrong than a page holds."""
 
 
-NOT_ANNOUNCED = Q(planned__isnull=False, planned__announced_at=None)
-"""Planned work of which customers are not told yet."""
-
-
 def public_status(*, language: str, fallback: str, now: datetime) -> PublicStatus:
     """The public incidents: those open, gravest and newest first, and those that ended within a week. Five queries."""
     public = Incident.objects.filter(is_public=True).exclude(NOT_ANNOUNCED).order_by("-id")
-    current = list(public.filter(state=Incident.State.OPEN)[: MAX_OPEN + 1])
+    current = list(public.filter(state=Incident.State.OPEN).order_by(GRAVEST, "-id")[: MAX_OPEN + 1])
     over = [Incident.State.RESOLVED, Incident.State.CANCELLED]
     ended = list(public.filter(state__in=over, ended_at__gte=now - ENDED_WITHIN)[:MAX_OPEN])
     ended = sorted(ended, key=lambda one: one.ended_at or now, reverse=True)[:MAX_ENDED]
     read = problems([*current[:MAX_OPEN], *ended], language=language, fallback=fallback)
     return PublicStatus(
-        current=tuple(sorted((one for one in read if one.is_open), key=lambda one: one.tone != "urgent")),
+        current=tuple(
+            sorted((one for one in read if one.is_open), key=lambda one: (one.tone != "urgent", -one.incident_id))
+        ),
         ended=tuple(one for one in read if not one.is_open),
         more=len(current) > MAX_OPEN,
     )
