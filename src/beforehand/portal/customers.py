@@ -32,7 +32,7 @@ from beforehand.portal.preferences import (
     consent_questions,
     use_address,
 )
-from beforehand.portal.reader import Reader, keep_private, reading, refused_link, served_customer
+from beforehand.portal.reader import Reader, behind_page_link, keep_private, reading, refused_link, served_customer
 
 STOP_POLLING = 286
 """htmx: put this in its place and ask no more."""
@@ -42,12 +42,9 @@ ONE_CLICK = "One-Click"
 
 
 @require_safe
-def my_page(request: HttpRequest, token: str) -> HttpResponse:
+@behind_page_link
+def my_page(request: HttpRequest, token: str, customer: Customer) -> HttpResponse:
     """What is wrong for this customer, what we told them and when they hear next, what we know. Writes nothing."""
-    try:
-        customer = served_customer(customer_of_page_link(token))
-    except TokenRefused as refused:
-        return refused_link(request, refused)
     return _page(request, token, customer)
 
 
@@ -99,12 +96,9 @@ def my_now(request: HttpRequest, token: str) -> HttpResponse:
 
 @csrf_exempt  # The signed link is the right to do it; the page bears no cookie that another site could borrow.
 @require_POST
-def choose_rhythm(request: HttpRequest, token: str) -> HttpResponse:
+@behind_page_link
+def choose_rhythm(request: HttpRequest, token: str, customer: Customer) -> HttpResponse:
     """The customer says what they want to hear of a problem that lasts; back to their page, which says what holds now."""
-    try:
-        customer = served_customer(customer_of_page_link(token))
-    except TokenRefused as refused:
-        return refused_link(request, refused)
     form = RhythmForm(request.POST)
     if form.is_valid() and form.cleaned_data["rhythm"] != customer.rhythm:
         change_customer(customer.pk, changes=form.cleaned_data, actor="customer")
@@ -113,12 +107,9 @@ def choose_rhythm(request: HttpRequest, token: str) -> HttpResponse:
 
 @csrf_exempt  # As above.
 @require_POST
-def choose_language(request: HttpRequest, token: str) -> HttpResponse:
+@behind_page_link
+def choose_language(request: HttpRequest, token: str, customer: Customer) -> HttpResponse:
     """The customer says in which language we write; the page follows, whatever was chosen on this browser before."""
-    try:
-        customer = served_customer(customer_of_page_link(token))
-    except TokenRefused as refused:
-        return refused_link(request, refused)
     form = LanguageForm(customer, request.POST)
     answer = _back(token, "writing-head")
     if form.is_valid() and form.has_changed():
@@ -129,12 +120,9 @@ def choose_language(request: HttpRequest, token: str) -> HttpResponse:
 
 @csrf_exempt  # As above.
 @require_POST
-def choose_quiet_hours(request: HttpRequest, token: str) -> HttpResponse:
+@behind_page_link
+def choose_quiet_hours(request: HttpRequest, token: str, customer: Customer) -> HttpResponse:
     """The customer says when to leave them in peace; half an answer is shown again with what is missing."""
-    try:
-        customer = served_customer(customer_of_page_link(token))
-    except TokenRefused as refused:
-        return refused_link(request, refused)
     with reading(request, language=customer.language):
         form = QuietHoursForm(request.POST)
         if not form.is_valid():
@@ -145,12 +133,9 @@ def choose_quiet_hours(request: HttpRequest, token: str) -> HttpResponse:
 
 @csrf_exempt  # As above.
 @require_POST
-def choose_address(request: HttpRequest, token: str) -> HttpResponse:
+@behind_page_link
+def choose_address(request: HttpRequest, token: str, customer: Customer) -> HttpResponse:
     """The customer says which address comes first, or that one is to be used no more; the button names it."""
-    try:
-        customer = served_customer(customer_of_page_link(token))
-    except TokenRefused as refused:
-        return refused_link(request, refused)
     point = chosen_point(customer, request.POST.get("address", ""))
     if point is None:
         return refused_link(request)
@@ -160,12 +145,9 @@ def choose_address(request: HttpRequest, token: str) -> HttpResponse:
 
 @csrf_exempt  # As above.
 @require_POST
-def choose_consents(request: HttpRequest, token: str) -> HttpResponse:
+@behind_page_link
+def choose_consents(request: HttpRequest, token: str, customer: Customer) -> HttpResponse:
     """The customer says what else we may write to them; stored are the words in the language that they read."""
-    try:
-        customer = served_customer(customer_of_page_link(token))
-    except TokenRefused as refused:
-        return refused_link(request, refused)
     with reading(request, language=customer.language):
         answer_consents(customer, shown=request.POST.getlist("shown"), ticked=request.POST.getlist("allow"))
     return _back(token, "consents-head")

@@ -9,16 +9,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from beforehand.customers.actions import add_contact_point, prefer_contact_point, set_contact_point_status
 from beforehand.customers.bulk.problems import ChangeRefused
-from beforehand.customers.models import ContactPoint
+from beforehand.customers.models import ContactPoint, Customer
 from beforehand.events.live import Watch, lines
 from beforehand.events.places import LogPlace, place_now
 from beforehand.kit import clock
-from beforehand.kit.links import customer_of_page_link
-from beforehand.kit.signing import TokenRefused
 from beforehand.outbound.inbox import open_message
 from beforehand.portal.my_page import now_for
 from beforehand.portal.preferences import NOT_WANTED
-from beforehand.portal.reader import keep_private, reading, refused_link, served_customer
+from beforehand.portal.reader import behind_page_link, keep_private, reading
 
 LIFE = 15 * 60
 """Seconds after which a stream ends and the page opens a new one: so that a link that ran out stops hearing."""
@@ -32,12 +30,9 @@ def live_url(token: str) -> str:
 
 
 @require_safe
-def live(request: HttpRequest, token: str) -> HttpResponseBase:
+@behind_page_link
+def live(request: HttpRequest, token: str, customer: Customer) -> HttpResponseBase:
     """The stream of what concerns this customer; it says that something happened, not what."""
-    try:
-        customer = served_customer(customer_of_page_link(token))
-    except TokenRefused as refused:
-        return refused_link(request, refused)
     said = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id") or request.GET.get("after") or ""
     return StreamingHttpResponse(
         lines(Watch(customer_ids=frozenset({customer.pk})), after=LogPlace.read(said), seconds=LIFE),
@@ -48,12 +43,9 @@ def live(request: HttpRequest, token: str) -> HttpResponseBase:
 
 @csrf_exempt  # The page sends no referrer, so its forms have no origin; the signed link is the right to do it.
 @require_POST
-def read(request: HttpRequest, token: str) -> HttpResponse:
+@behind_page_link
+def read(request: HttpRequest, token: str, customer: Customer) -> HttpResponse:
     """Note that a message was opened; to a script, how many are left unread."""
-    try:
-        customer = served_customer(customer_of_page_link(token))
-    except TokenRefused as refused:
-        return refused_link(request, refused)
     number = request.POST.get("message", "")
     if number.isdecimal() and len(number) < 19:
         open_message(customer.pk, int(number), now=clock.now())
@@ -66,12 +58,9 @@ def read(request: HttpRequest, token: str) -> HttpResponse:
 
 @csrf_exempt  # As above.
 @require_POST
-def switch(request: HttpRequest, token: str) -> HttpResponse:
+@behind_page_link
+def switch(request: HttpRequest, token: str, customer: Customer) -> HttpResponse:
     """The customer wants messages here, or wants them here no longer."""
-    try:
-        customer = served_customer(customer_of_page_link(token))
-    except TokenRefused as refused:
-        return refused_link(request, refused)
     if request.POST.get("want") == "yes":
         add_contact_point(customer.pk, channel=ContactPoint.Channel.INBOX, address=HERE, actor="portal")
         inboxes = ContactPoint.objects.filter(customer=customer, channel=ContactPoint.Channel.INBOX)
@@ -84,12 +73,9 @@ def switch(request: HttpRequest, token: str) -> HttpResponse:
 
 @csrf_exempt  # As above.
 @require_POST
-def notify(request: HttpRequest, token: str) -> HttpResponse:
+@behind_page_link
+def notify(request: HttpRequest, token: str, customer: Customer) -> HttpResponse:
     """This browser may be notified from now on, before the customer's others; or none of them any more."""
-    try:
-        customer = served_customer(customer_of_page_link(token))
-    except TokenRefused as refused:
-        return refused_link(request, refused)
     if request.POST.get("want") == "no":
         _want_no_more(customer.pk, ContactPoint.Channel.PUSH)
         return keep_private(redirect("portal:my-page", token=token))

@@ -1,19 +1,21 @@
 """Who reads a portal page: in which language and zone, under whose brand; and what every answer to them carries."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
 from beforehand.accounts.installation import BrandSetting, Installation, installation
 from beforehand.customers.models import Customer
+from beforehand.kit.links import customer_of_page_link
 from beforehand.kit.signing import TokenReason, TokenRefused
 
 LANGUAGE_PARAMETER = "lang"
@@ -116,6 +118,22 @@ def served_customer(customer_id: int) -> Customer:
     if customer is None:
         raise TokenRefused(TokenReason.FORGED)
     return customer
+
+
+def behind_page_link(
+    view: Callable[Concatenate[HttpRequest, str, Customer, ...], HttpResponseBase],
+) -> Callable[..., HttpResponseBase]:
+    """A view that the link to a customer's own page opens: it is handed that customer, and nobody else comes through."""
+
+    @wraps(view)
+    def opened(request: HttpRequest, token: str, **named: Any) -> HttpResponseBase:
+        try:
+            customer = served_customer(customer_of_page_link(token))
+        except TokenRefused as refused:
+            return refused_link(request, refused)
+        return view(request, token, customer, **named)
+
+    return opened
 
 
 def keep_private(response: HttpResponse) -> HttpResponse:

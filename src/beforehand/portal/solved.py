@@ -19,11 +19,9 @@ from beforehand.customers.models import Customer
 from beforehand.incidents.answers import AnswerRefused, counts_now, give_answer, give_score
 from beforehand.incidents.models import Affected, Answer, Incident
 from beforehand.kit import clock
-from beforehand.kit.links import customer_of_page_link
-from beforehand.kit.signing import TokenRefused
 from beforehand.playbooks.personal import responsible_team
 from beforehand.portal.problems import Problem
-from beforehand.portal.reader import keep_private, refused_link, served_customer
+from beforehand.portal.reader import behind_page_link, keep_private, refused_link
 
 ASKED_ABOUT = timedelta(days=7)
 """So long after the end the page asks by itself; who waits for a person is shown until they have been helped."""
@@ -94,13 +92,14 @@ def over_for(problem: Problem, row: Affected) -> datetime | None:
 
 @csrf_exempt
 @require_http_methods(["POST"])
-def answer(request: HttpRequest, token: str, key: UUID) -> HttpResponse:
+@behind_page_link
+def answer(request: HttpRequest, token: str, customer: Customer, key: UUID) -> HttpResponse:
     """One tap: it works again, or it is still broken."""
     says = request.POST.get("says", "")
     if says not in Answer.Says.values:
         return refused_link(request)
     try:
-        customer, incident = _about(token, key)
+        incident = _incident(key)
         give_answer(
             incident,
             customer,
@@ -109,8 +108,6 @@ def answer(request: HttpRequest, token: str, key: UUID) -> HttpResponse:
             now=clock.now(),
             actor="portal",
         )
-    except TokenRefused as refused:
-        return refused_link(request, refused)
     except (AnswerRefused, Incident.DoesNotExist):
         return refused_link(request)
     return _back(token, key)
@@ -118,28 +115,26 @@ def answer(request: HttpRequest, token: str, key: UUID) -> HttpResponse:
 
 @csrf_exempt
 @require_http_methods(["POST"])
-def score(request: HttpRequest, token: str, key: UUID) -> HttpResponse:
+@behind_page_link
+def score(request: HttpRequest, token: str, customer: Customer, key: UUID) -> HttpResponse:
     """How did we do: a figure, a sentence, or both."""
     given = request.POST.get("score", "")
     try:
-        customer, incident = _about(token, key)
         give_score(
-            incident,
+            _incident(key),
             customer,
             score=int(given) if given.isdecimal() and len(given) == 1 else None,
             comment=request.POST.get("comment", ""),
             now=clock.now(),
             actor="portal",
         )
-    except TokenRefused as refused:
-        return refused_link(request, refused)
     except (AnswerRefused, Incident.DoesNotExist):
         return refused_link(request)
     return _back(token, key)
 
 
-def _about(token: str, key: UUID) -> tuple[Customer, Incident]:
-    return served_customer(customer_of_page_link(token)), Incident.objects.select_related("owner").get(public_id=key)
+def _incident(key: UUID) -> Incident:
+    return Incident.objects.select_related("owner").get(public_id=key)
 
 
 def _back(token: str, key: UUID) -> HttpResponse:
