@@ -3,7 +3,9 @@
 import pytest
 from django.test import Client
 
+from beforehand.incidents.actions import open_incident
 from beforehand.incidents.models import Affected, Incident, IncidentScope, IncidentUpdate
+from beforehand.incidents.planned import finish_work, plan_work, start_work
 from beforehand.kit.clock import travel
 from beforehand.playbooks.actions import install_shipped
 from beforehand.playbooks.models import PlaybookVersion, Run
@@ -94,6 +96,22 @@ def test_an_incident_is_opened_again(agent: Client, outage: Incident) -> None:
     agent.post(f"{room(outage)}reopen/", {**YES, "count_seen": "4"})
     outage.refresh_from_db()
     assert outage.state == "open"
+
+
+def test_what_is_not_opened_again_says_why(agent: Client, outage: Incident, cast: Cast) -> None:
+    agent.post(f"{room(outage)}resolve/", {**YES, "count_seen": "4"})
+    given = {"kind": "outage", "severity": "major", "actor": "test", "began_at": at(5), "known_at": at(5)}
+    open_incident(title="It is back", group_key=outage.group_key, **given)
+    answer = agent.post(f"{room(outage)}reopen/", {**YES, "count_seen": "4"}, follow=True)
+    assert "has another incident that is open" in answer.content.decode()
+    with travel(at(0)):
+        window = {"starts_at": at(0), "ends_at": at(60)}
+        work = plan_work(title="Digging", component_ids=[cast.node.pk], actor="test", **window)
+        start_work(work, actor="test")
+        finish_work(work, actor="test")
+    answer = agent.post(f"{room(work.incident)}reopen/", {**YES, "count_seen": "0"}, follow=True)
+    assert "is planned anew" in answer.content.decode()
+    assert Incident.objects.get(state="open").title == "It is back"
 
 
 def test_a_wider_scope_shows_how_many_are_in_it_and_they_join(

@@ -9,6 +9,7 @@ from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from beforehand.console.access import PageRequest, actor_of, allowed
@@ -32,6 +33,11 @@ from beforehand.kit import clock
 from beforehand.kit.ids import bucket_of
 
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
+STAYS_OVER = {
+    "planned_is_over": gettext_lazy("Planned work that is over is planned anew."),
+    "same_problem_is_open": gettext_lazy("The same problem has another incident that is open."),
+}
+"""Why an incident is not opened again."""
 
 
 def room_of(incident: Incident) -> str:
@@ -70,7 +76,10 @@ def end(request: PageRequest, public_id: UUID, how: str) -> HttpResponse:
     elif how == "false-alarm":
         cancel_incident(incident, reason="by_hand", actor=actor)
     else:
-        reopen_incident(incident, actor=actor)
+        try:
+            reopen_incident(incident, actor=actor)
+        except IncidentError as refused:
+            messages.error(request, str(STAYS_OVER[refused.code]))
     return redirect(room_of(incident))
 
 
