@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from beforehand.accounts.ics import read_shifts
-from beforehand.accounts.models import Shift, User
+from beforehand.accounts.models import DutyRole, Shift, User
 from beforehand.accounts.shifts import ShiftGiven, put_shifts, save_roles
 from beforehand.console.calendar import FEED, feed_address
 from beforehand.incidents.models import Incident
@@ -129,6 +129,48 @@ def test_a_planners_file_is_read_and_each_entry_that_cannot_be_is_named(cast: Ca
     assert "Called off: 1." in read(called_off.encode())
     assert list(Shift.objects.values_list("external_id", flat=True)) == ["late"]
     assert "This is no calendar file" in read(b"who;when")
+
+
+def test_a_shift_swapped_by_hand_stays_so_until_the_planner_says_something_new_of_it(
+    cast: Cast, supervisor: Client
+) -> None:
+    save_roles(cast.team, [("duty-manager", "Duty manager"), ("driver", "Driver")], actor="test")
+
+    def read(body: str) -> str:
+        file = SimpleUploadedFile("shifts.ics", body.encode(), content_type="text/calendar")
+        answer = supervisor.post("/console/calendar/shifts/", {"team": cast.team.pk, "file": file})
+        return answer.content.decode()
+
+    def early() -> Shift:
+        return Shift.objects.get(external_id="early")
+
+    def swap(person: User, role: str) -> None:
+        supervisor.post(
+            reverse("console:shift", args=[early().public_id]),
+            {
+                "person": person.pk,
+                "role": DutyRole.objects.get(slug=role).pk,
+                "place": 1,
+                "starts": "2026-11-23T06:00",
+                "ends": "2026-11-23T14:00",
+            },
+        )
+
+    read(CALENDAR)
+    swap(cast.farid, "duty-manager")
+    shown = read(CALENDAR)
+    assert "1 shift was changed by hand" in shown
+    assert early().person == cast.farid
+    swap(cast.farid, "driver")
+    assert "1 shift was changed by hand" in read(CALENDAR)
+    assert (early().person, early().role.slug) == (cast.farid, "driver")
+    longer = CALENDAR.replace("20261123T140000\r\nATTENDEE;CN=Ester", "20261123T150000\r\nATTENDEE;CN=Ester")
+    assert "by hand" not in read(longer)
+    assert (early().person, early().role.slug) == (cast.ester, "duty-manager")
+    swap(cast.ester, "duty-manager")
+    swap(cast.farid, "duty-manager")
+    assert "by hand" not in read(CALENDAR)  # the plan was the longer shift, so the shorter one is news
+    assert early().person == cast.ester
 
 
 def test_a_calendar_program_reads_duty_and_promises_by_its_own_link(

@@ -116,6 +116,9 @@ class Shift(models.Model):
     place = models.SmallIntegerField(default=1, help_text=_("1 has the duty, 2 is the deputy."))
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
+    planned = models.JSONField(
+        null=True, help_text=_("What the planner said of it, where somebody has changed it by hand since.")
+    )
 
     class Meta:
         constraints = [

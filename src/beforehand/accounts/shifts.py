@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -52,12 +52,13 @@ class ShiftProblem:
 
 @dataclass(frozen=True, slots=True)
 class ShiftsPut:
-    """What became of a plan."""
+    """What became of a plan. `kept` names the shifts that somebody has changed by hand, and of which it says nothing new."""
 
     created: int
     updated: int
     unchanged: int
     problems: tuple[ShiftProblem, ...]
+    kept: tuple[str, ...] = ()
 
 
 @transaction.atomic
@@ -84,22 +85,28 @@ def save_team_duty(
 
 
 @transaction.atomic
-def put_shifts(team: Team, given: Sequence[ShiftGiven], *, actor: str) -> ShiftsPut:
-    """Write these shifts, by the planner's own names for them: the same plan twice changes nothing."""
+def put_shifts(team: Team, given: Sequence[ShiftGiven], *, actor: str, keeps_swaps: bool = False) -> ShiftsPut:
+    """Write these shifts, by the planner's own names for them: the same plan twice changes nothing.
+
+    `keeps_swaps`: what somebody changed by hand stays, until the plan says something else of it than it did before.
+    """
     roles = {role.slug: role for role in DutyRole.objects.filter(team=team)}
     first = next(iter(sorted(roles.values(), key=lambda role: (role.position, role.pk))), None)
     people = {
         user.email: user
         for user in User.objects.filter(email__in={one.person.lower() for one in given}, is_active=True)
     }
-    known = {
-        (shift.role_id, shift.external_id): shift
-        for shift in Shift.objects.select_for_update().filter(
-            role__team=team, external_id__in={one.external_id for one in given}
-        )
-    }
+    known: dict[tuple[int, str], Shift] = {}
+    swapped: dict[tuple[int, str], Shift] = {}
+    for shift in Shift.objects.select_for_update().filter(
+        role__team=team, external_id__in={one.external_id for one in given}
+    ):
+        known[shift.role_id, shift.external_id] = shift
+        if shift.planned is not None:
+            swapped[shift.planned["role"], shift.external_id] = shift
     zone = ZoneInfo(team.time_zone)
     problems: list[ShiftProblem] = []
+    kept: list[str] = []
     written: dict[tuple[int, str], Shift] = {}
     unchanged = 0
     for row, one in enumerate(given, start=1):
@@ -109,18 +116,24 @@ def put_shifts(team: Team, given: Sequence[ShiftGiven], *, actor: str) -> Shifts
         if isinstance(found, ShiftReason):
             problems.append(ShiftProblem(row, one.external_id, found))
             continue
-        before = known.get((found.role_id, found.external_id))
+        key = (found.role_id, found.external_id)
+        before = known.get(key)
         if before is not None and _says(before) == _says(found):
             unchanged += 1
+        elif keeps_swaps and key in swapped and swapped[key].planned == _plan(found):
+            kept.append(one.external_id)
         else:
-            written[found.role_id, found.external_id] = found
+            written[key] = found
     Shift.objects.bulk_create(
         written.values(),
         batch_size=1000,
         update_conflicts=True,
         unique_fields=["role", "external_id"],
-        update_fields=["person", "place", "starts_at", "ends_at"],
+        update_fields=["person", "place", "starts_at", "ends_at", "planned"],
     )
+    # The plan says something new of what was put under another role by hand: it is not there any more.
+    elsewhere = [swapped[key].pk for key in written.keys() & swapped.keys() if swapped[key].role_id != key[0]]
+    Shift.objects.filter(pk__in=elsewhere).delete()
     updated = len(written.keys() & known.keys())
     if written:
         append_event(
@@ -129,7 +142,24 @@ def put_shifts(team: Team, given: Sequence[ShiftGiven], *, actor: str) -> Shifts
             subject=f"team:{team.pk}",
             data={"created": len(written) - updated, "updated": updated, "refused": len(problems)},
         )
-    return ShiftsPut(len(written) - updated, updated, unchanged, tuple(problems))
+    return ShiftsPut(len(written) - updated, updated, unchanged, tuple(problems), tuple(kept))
+
+
+@transaction.atomic
+def swap_shift(shift: Shift, given: ShiftGiven, *, actor: str) -> ShiftsPut:
+    """A person gives a shift to somebody else, another time or another role; what was planned is remembered with it."""
+    team = shift.role.team
+    planned = shift.planned or _plan(shift)
+    put = put_shifts(team, [given], actor=actor)
+    if put.problems:
+        return put
+    role = DutyRole.objects.get(team=team, slug=given.role)
+    if role.pk != shift.role_id:
+        Shift.objects.filter(pk=shift.pk).delete()
+    after = Shift.objects.get(role=role, external_id=given.external_id)
+    after.planned = None if _plan(after) == planned else planned
+    after.save(update_fields=["planned"])
+    return put
 
 
 def _read(one: ShiftGiven, role: DutyRole | None, person: User | None, zone: ZoneInfo) -> Shift | ShiftReason:
@@ -148,6 +178,17 @@ def _read(one: ShiftGiven, role: DutyRole | None, person: User | None, zone: Zon
 
 def _says(shift: Shift) -> tuple[object, ...]:
     return (shift.person_id, shift.place, shift.starts_at, shift.ends_at)
+
+
+def _plan(shift: Shift) -> dict[str, object]:
+    """All that a planner says of a shift, as it is stored."""
+    return {
+        "role": shift.role_id,
+        "person": shift.person_id,
+        "place": shift.place,
+        "starts_at": shift.starts_at.astimezone(UTC).isoformat(),
+        "ends_at": shift.ends_at.astimezone(UTC).isoformat(),
+    }
 
 
 @transaction.atomic

@@ -140,7 +140,7 @@ def upload(request: PageRequest) -> HttpResponse:
             )
         else:
             team = form.cleaned_data["team"]
-            put = put_shifts(team, file.given, actor=actor_of(request))
+            put = put_shifts(team, file.given, actor=actor_of(request), keeps_swaps=True)
             removed = remove_shifts(team, file.cancelled, actor=actor_of(request)) if file.cancelled else 0
             refused = [ShiftProblem(file.rows[one.row - 1], one.name, one.reason) for one in put.problems]
             problems = sorted([*file.problems, *refused], key=lambda one: one.row)

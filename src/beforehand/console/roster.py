@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from beforehand.accounts.access import may
 from beforehand.accounts.models import Absence, DutyRole, Shift, Team, User
-from beforehand.accounts.shifts import ShiftGiven, put_absence, put_shifts, remove_absence, remove_shifts
+from beforehand.accounts.shifts import ShiftGiven, put_absence, put_shifts, remove_absence, remove_shifts, swap_shift
 from beforehand.console.access import PageRequest, actor_of, allowed
 from beforehand.console.calendar import REASONS
 from beforehand.console.teams import WallField, must_plan, on_the_wall
@@ -77,10 +77,9 @@ def _put_shift(request: PageRequest, team: Team, form: ShiftForm, known: Shift |
         one = ShiftGiven(
             name, given["person"].email, given["starts"], given["ends"], given["role"].slug, given["place"]
         )
-        put = put_shifts(team, [one], actor=actor_of(request))
+        actor = actor_of(request)
+        put = swap_shift(known, one, actor=actor) if known else put_shifts(team, [one], actor=actor)
         if not put.problems:
-            if known is not None and known.role_id != given["role"].pk:
-                Shift.objects.filter(pk=known.pk).delete()  # it is another role's now
             messages.success(request, _("Saved."))
             return redirect("console:team", slug=team.slug)
         form.add_error("ends", str(REASONS[put.problems[0].reason]))
