@@ -166,6 +166,10 @@ def test_an_incident_opened_by_hand_shows_whom_it_touches_first(agent: Client, c
     assert answer["Location"] == room(incident)
     assert incident.texts == {"nl": {"title": "Terugroepactie"}}
     assert (incident.kind, incident.is_public) == ("recall", True)
+    pressed_twice = agent.post("/console/incidents/open/", {**typed, **YES, "count_seen": "5"})
+    assert pressed_twice["Location"] == room(incident)
+    agent.post("/console/incidents/open/", {**typed, **YES, "count_seen": "5", "title": "Another one"})
+    assert list(Incident.objects.order_by("pk").values_list("title", flat=True)) == ["Faulty firmware", "Another one"]
 
 
 def test_a_faulty_condition_says_what_is_wrong_with_it(agent: Client, cast: Cast) -> None:

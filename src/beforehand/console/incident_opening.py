@@ -10,14 +10,14 @@ from beforehand.console.access import PageRequest, actor_of, allowed
 from beforehand.console.asking import Question, ask, is_confirmed
 from beforehand.console.incident_forms import OpenForm
 from beforehand.console.incident_writing import GET_OR_POST, chosen_parts, room_of
-from beforehand.incidents.actions import open_incident
+from beforehand.incidents.actions import open_by_hand
 from beforehand.incidents.queries import would_touch
 from beforehand.kit import clock
 
 
 @allowed("incident:open")
 @GET_OR_POST
-def open_by_hand(request: PageRequest) -> HttpResponse:
+def opening(request: PageRequest) -> HttpResponse:
     """The form, then the count, then the room."""
     form = OpenForm(request.POST or None, languages=installation().brand.languages)
     if request.method != "POST" or not form.is_valid():
@@ -28,7 +28,7 @@ def open_by_hand(request: PageRequest) -> HttpResponse:
     touched = would_touch(component_ids=form.component_ids(), condition=typed["condition"], now=now)
     if not is_confirmed(request, touched):
         return ask(request, _question(form, touched))
-    incident = open_incident(
+    incident = open_by_hand(
         title=typed["title"],
         kind=typed["kind"],
         severity=typed["severity"],

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -21,6 +22,7 @@ TIMED_OUT = "timed_out"
 
 
 PRESSED_TWICE = timedelta(minutes=1)
+"""The same thing by the same person within so long is one press that came twice: customers hear of it once."""
 
 
 class IncidentError(Exception):
@@ -89,6 +91,29 @@ def open_incident(
     return incident
 
 
+@transaction.atomic
+def open_by_hand(
+    *, title: str, kind: str, severity: str, actor: str, component_ids: Sequence[int], condition: str, **given: Any
+) -> Incident:
+    """Open what a person asks for, as `open_incident` does; who presses twice gets the one that the first press opened."""
+    part: dict[str, Any] = {"component_ids": component_ids, "condition": condition}
+    known = pressed_just_now(title=title, kind=kind, severity=severity, actor=actor, **part)
+    return known or open_incident(title=title, kind=kind, severity=severity, actor=actor, **part, **given)
+
+
+def pressed_just_now(
+    *, title: str, kind: str, severity: str, actor: str, component_ids: Sequence[int], condition: str
+) -> Incident | None:
+    """What this person has opened just so a moment ago. Until the transaction ends another press of theirs waits."""
+    fetch("SELECT pg_advisory_xact_lock(hashtext('incidents.pressed'), hashtext(%s))", [actor])
+    parts = {(pk, "") for pk in component_ids} | ({(None, condition)} if condition else set())
+    found = Incident.objects.filter(group_key="", title=title, kind=kind, severity=severity, state=Incident.State.OPEN)
+    for one in found.filter(known_at__gt=clock.now() - PRESSED_TWICE).order_by("-pk")[:5]:
+        if parts == set(one.scopes.filter(added_by=actor).values_list("component_id", "condition")):
+            return one
+    return None
+
+
 def _goes_on(ended: Incident, *, began_at: datetime, flapping_since: datetime | None) -> bool:
     """Whether what ended was not over: nobody said so and now we hear that it never was, or it comes and goes."""
     ended_at = ended.ended_at or began_at
@@ -151,7 +176,7 @@ def post_update(
     """Something a person tells the affected now; the playbook says it to everyone at once.
 
     `stated` is what it settles about the incident, by language: cause, area, advice; every later message says it too.
-    The same words by the same person a moment later are a press that came twice: customers hear them once.
+    The same words by the same person a moment later are the same update.
     """
     _must_be_open(incident)
     lately = incident.updates.filter(author=author, posted_at__gt=clock.now() - PRESSED_TWICE)

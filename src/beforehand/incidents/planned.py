@@ -15,7 +15,13 @@ from beforehand.customers.models import Component
 from beforehand.detection.models import Mute
 from beforehand.detection.mutes import create_mute, end_mute
 from beforehand.events.actions import append_event
-from beforehand.incidents.actions import IncidentError, cancel_incident, open_incident, resolve_incident
+from beforehand.incidents.actions import (
+    IncidentError,
+    cancel_incident,
+    open_incident,
+    pressed_just_now,
+    resolve_incident,
+)
 from beforehand.incidents.affected import origin_of
 from beforehand.incidents.models import Incident, PlannedWork
 from beforehand.kit import clock
@@ -50,12 +56,25 @@ def plan_work(
 ) -> PlannedWork:
     """Plan work for a window; `announce_at` is when customers are told, now if not stated.
 
+    Who presses twice gets what the first press planned.
     Raises `IncidentError` "ends_before", "too_long", "is_past" or "touches_nobody".
     """
     now = clock.now()
     _check_window(starts_at, ends_at, now=now)
     if not component_ids and not condition:
         raise IncidentError("touches_nobody")
+    if not external_id:
+        known = pressed_just_now(
+            title=title,
+            kind=Incident.Kind.PLANNED,
+            severity=severity,
+            actor=actor,
+            component_ids=component_ids,
+            condition=condition,
+        )
+        twin = PlannedWork.objects.filter(incident=known, starts_at=starts_at, ends_at=ends_at).first()
+        if twin is not None:
+            return twin
     incident = open_incident(
         title=title,
         kind=Incident.Kind.PLANNED,
