@@ -213,7 +213,7 @@ def test_a_whole_worker_serves_the_channels_beside_mail_and_text(cast: Cast, rec
 
     wanted = {
         cast.dana.pk: ("webhook", "sent", ""),
-        cast.bram.pk: ("inbox", "sent", ""),
+        cast.bram.pk: ("inbox", "refused", "unread"),
         cast.chitra.pk: ("call", "refused", "to_be_called"),
         cast.aisha.pk: ("webhook", "refused", "no_contact_point"),
     }

@@ -55,9 +55,9 @@ def page_of(customer: Customer, browser: Browser) -> str:
     return browser().get(link(customer)).content.decode()
 
 
-def test_who_has_no_mail_but_reads_their_page_is_told_there(told: Cast) -> None:
+def test_who_has_no_mail_but_reads_their_page_has_it_there_to_be_read(told: Cast) -> None:
     message = message_to(told.dana)
-    assert (message.channel, message.state) == ("inbox", "sent")
+    assert (message.channel, message.state, message.reason) == ("inbox", "refused", "unread")
     assert message.passed_over == [["email", "no_contact_point"]]
     assert Delivery.objects.get(message_id=message.id).state == "accepted"
     assert message_to(told.bram).channel == "email"

@@ -118,7 +118,7 @@ def _everyone_told_has_heard_the_end(incident: Incident) -> None:
     ends = set(_batches_of(incident).filter(why__is_end=True).values_list("pk", flat=True))
     for one in Affected.objects.filter(incident_id=incident.pk):
         said = _messages_of(incident).filter(customer_id=one.customer_id)
-        heard = [each for each in said if each.state in ("sent", "uncertain")]
+        heard = [each for each in said if each.state in ("sent", "uncertain") or each.reason == "unread"]
         if heard and heard[-1].batch_id not in ends:
             later = [each for each in said if each.id > heard[-1].id and each.batch_id in ends]
             assert any(each.state != "cancelled" for each in later), (

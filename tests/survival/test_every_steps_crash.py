@@ -96,10 +96,10 @@ def setting(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def outage_playbook(message_class: str, *, change: str = "words") -> PlaybookVersion:
-    """The outage playbook of a class, over mail and then text; perhaps with a task before its end, or not approved."""
+    """The outage playbook of a class, over mail, then text, then the inbox; perhaps with a task before its end, or not approved."""
     source, texts = read_bundle(SHIPPED / "outage")
     source = source.partition("\ntests:")[0].replace("class: service-critical", f"class: {message_class}")
-    source = source.replace("channels: [email]", "channels: [email, sms]")
+    source = source.replace("channels: [email]", "channels: [email, sms, inbox]")
     if change == "task":
         source = source.replace("  - repeat: still", f"{TASK}  - repeat: still", 1)
     version = push_version(source=source + (" # to be confirmed" if change == "ask" else ""), texts=texts, actor="test")
@@ -339,6 +339,11 @@ class Vexing(RuleBasedStateMachine):
             code = "" if status == "delivered" else "30003"
             world.act(lambda: take_report(key, status=status, code=code, now=world.now), dies_after=dies)
             world.settle(deaths)
+
+    @rule(nth=PLACE, dies=ACT_DEATH, deaths=DEATHS)
+    def a_customer_opens_a_message_on_their_page(self, nth: int, dies: int | None, deaths: list[int]) -> None:
+        self.world.act(lambda: self.world.open_inbox(nth=nth), dies_after=dies)
+        self.world.settle(deaths)
 
     @rule(mood=st.sampled_from([None, Answer(503), Answer(hang=True), Answer(400, code=21211)]))
     def the_gateway_changes_its_mood(self, mood: Answer | None) -> None:

@@ -1,4 +1,4 @@
-"""A small world to be vexed: two nodes, six customers who are reached in different ways, a team, providers with whims.
+"""A small world to be vexed: two nodes, seven customers who are reached in different ways, a team, providers with whims.
 
 Everything happens through the product's own actions, on a travelled clock, against the real database, a real SMTP
 conversation and an SMS gateway over a socket. Each world has nodes and customers of its own.
@@ -20,8 +20,10 @@ from beforehand.customers.models import Component, Customer
 from beforehand.incidents.models import Incident
 from beforehand.kit.clock import travel
 from beforehand.outbound.delivery import DeliveryLoop, recover_dead
-from beforehand.outbound.media import SmsMedium
-from beforehand.outbound.models import Message
+from beforehand.outbound.in_house import InHouseCourier
+from beforehand.outbound.inbox import open_message
+from beforehand.outbound.media import InboxMedium, SmsMedium
+from beforehand.outbound.models import Delivery, Message
 from beforehand.outbound.sms import SmsCourier
 from tests.cast import Cast
 from tests.driving import Drive, alert, post_webhook
@@ -39,7 +41,10 @@ PEOPLE: tuple[dict[str, Any], ...] = (
     {"language": "hi", "time_zone": "Asia/Kolkata", "has_mail": True, "has_phone": False, "nodes": "ab"},
     {"language": "en", "time_zone": "America/New_York", "has_mail": True, "has_phone": True, "nodes": "b"},
     {"language": "en", "time_zone": "Europe/London", "has_mail": False, "has_phone": False, "nodes": "ab"},
+    {"language": "nl", "time_zone": "Europe/Amsterdam", "has_mail": False, "has_phone": False, "nodes": "ab"},
 )
+READS_THEIR_PAGE = 6
+"""The place of the one who has an inbox, and nothing else."""
 
 
 class Whims:
@@ -76,6 +81,7 @@ class World:
     ) -> None:
         self.cast, self.drive, self.gateway, self.texter, self.whims = cast, drive, gateway, texter, whims
         self.texts = DeliveryLoop(texter, worker=uuid.uuid4(), medium=SmsMedium())
+        self.inboxes = DeliveryLoop(InHouseCourier(), worker=uuid.uuid4(), medium=InboxMedium())
         self.number = next(NUMBERS)
         self.now = began + timedelta(milliseconds=self.number)  # no two worlds have an alert of one time
         self.heard: list[Heard] = []
@@ -99,6 +105,8 @@ class World:
                 row["email"] = f"{name}@customers.example"
             if person["has_phone"]:
                 row["sms"] = f"+316{mark:06d}{place:02d}"
+            if place == READS_THEIR_PAGE:
+                row["inbox"] = "my page"
             rows.append(row)
         upsert_customers(rows, actor="test", source="test")
         upsert_holdings(
@@ -146,21 +154,26 @@ class World:
     def _work(self) -> None:
         for _ in range(30):
             self.drive.settle()
-            moved = self.texts.step(wait=0)
-            until = time.monotonic() + 20
-            while not self.texts.is_idle and time.monotonic() < until:
-                moved += self.texts.step(wait=0.01)
+            moved = sum(self._deliver(loop) for loop in (self.texts, self.inboxes))
             if not moved:
                 return
         raise AssertionError("work never came to rest")
+
+    def _deliver(self, loop: DeliveryLoop) -> int:
+        moved = loop.step(wait=0)
+        until = time.monotonic() + 20
+        while not loop.is_idle and time.monotonic() < until:
+            moved += loop.step(wait=0.01)
+        return moved
 
     def _bury(self) -> None:
         """The worker is gone, and its connection with it; what had left the house arrives, and another finds the rest."""
         self.deaths += 1
         connection.close()
-        dead = (self.drive.loop, self.texts)
+        dead = (self.drive.loop, self.texts, self.inboxes)
         self.drive.loop = DeliveryLoop(dead[0]._courier, worker=uuid.uuid4())
         self.texts = DeliveryLoop(self.texter, worker=uuid.uuid4(), medium=SmsMedium())
+        self.inboxes = DeliveryLoop(InHouseCourier(), worker=uuid.uuid4(), medium=InboxMedium())
         for loop in dead:
             while loop._courier.idle() < loop._courier.connections:
                 time.sleep(0.001)
@@ -207,6 +220,17 @@ class World:
         """The newest attempt of this world that the gateway took."""
         taken = self.gateway.taken[self.first_text :]
         return _attempt(taken[-1].report_url) if taken else None
+
+    def open_inbox(self, *, nth: int) -> None:
+        """Whoever reads their page opens one of the messages that stand there."""
+        reader = self.customers[READS_THEIR_PAGE]
+        theirs = Message.objects.filter(bucket=reader.pk % 64, customer_id=reader.pk).values("id")
+        standing = Delivery.objects.filter(
+            bucket=reader.pk % 64, channel="inbox", state="accepted", message_id__in=theirs
+        )
+        ids = list(standing.order_by("message_id").values_list("message_id", flat=True))
+        if ids:
+            open_message(reader.pk, ids[nth % len(ids)], now=self.now)
 
     # What customers heard
 

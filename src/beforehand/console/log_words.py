@@ -37,6 +37,7 @@ TITLES = {
     "message.channel_changed": gettext_lazy("A message went on by another channel"),
     "message.delivered": gettext_lazy("A message arrived"),
     "message.failed": gettext_lazy("A message could not be delivered"),
+    "message.placed": gettext_lazy("A message stands in an inbox"),
     "message.put_off": gettext_lazy("A message was put off by its server"),
     "message.refused": gettext_lazy("A message was not sent"),
     "message.sent": gettext_lazy("A message was sent"),

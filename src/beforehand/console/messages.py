@@ -12,7 +12,15 @@ from beforehand.console.access import PageRequest, allowed
 from beforehand.console.confirming import mail_page
 from beforehand.console.live import live_url
 from beforehand.console.paging import PAGE, read_cursor, write_cursor
-from beforehand.console.reasons import holding_name, outcome, passed_over, which_step, why_affected, why_said
+from beforehand.console.reasons import (
+    holding_name,
+    outcome,
+    passed_over,
+    state_name,
+    which_step,
+    why_affected,
+    why_said,
+)
 from beforehand.customers.models import ContactPoint, Customer
 from beforehand.incidents.affected import origin_of
 from beforehand.incidents.models import Incident
@@ -87,7 +95,13 @@ def with_reasons(lines: list[MessageLine]) -> list[dict[str, Any]]:
         said = outcome(line, batch_state=batch.state, held_because=batch.state_reason)
         why = why_said(batch, incident_title=titles.get(batch.origin, ""), holding=line.holding)
         rows.append(
-            {"line": line, "batch": batch, "outcome": said, "why": why, "state": Message.State(line.state).label}
+            {
+                "line": line,
+                "batch": batch,
+                "outcome": said,
+                "why": why,
+                "state": state_name(line.state, line.reason),
+            }
         )
     return rows
 
@@ -116,7 +130,7 @@ def message(request: PageRequest, bucket: int, message_id: int) -> HttpResponse:
         "nav": "messages",
         "live_url": live_url(f"customer:{found.customer_id}"),
         "message": found,
-        "state": Message.State(found.state).label,
+        "state": state_name(found.state, found.reason),
         "batch": batch,
         "incident": incident,
         "customer": Customer.objects.get(pk=found.customer_id),

@@ -10,8 +10,9 @@ from beforehand.customers.models import ContactPoint
 from beforehand.incidents.queries import AffectedLine
 from beforehand.kit import clock
 from beforehand.kit.web import times
+from beforehand.outbound.in_house import UNREAD
 from beforehand.outbound.localise import spoken_at
-from beforehand.outbound.models import Channel, MessageBatch
+from beforehand.outbound.models import Channel, Message, MessageBatch
 
 
 class Outcome(Protocol):
@@ -46,12 +47,19 @@ def outcome(message: Outcome, *, batch_state: str = "", held_because: str = "") 
     if message.state == "sent" and message.channel == Channel.PUSH:
         return _("Sent: the push service took the notification, and the message stands in the customer's inbox.")
     if message.state == "sent" and message.channel == Channel.INBOX:
-        return _("There: it stands in the customer's inbox.")
+        return _("Told: the customer opened it in their inbox.")
     if message.state == "sent":
         return _("Sent: the customer's mail provider accepted it.")
     if message.state == "uncertain":
         return _("Perhaps sent: the connection broke before the provider answered, and it is not sent a second time.")
     return not_sent(message.reason, message.state, attempts=message.attempts)
+
+
+def state_name(state: str, reason: str) -> str:
+    """How a message stands, in a word or two."""
+    if reason == UNREAD:
+        return _("waiting to be read")
+    return str(Message.State(state).label)
 
 
 def _waiting(message: Outcome, batch_state: str, held_because: str) -> str:
@@ -103,6 +111,7 @@ def not_sent(reason: str, state: str = "refused", *, attempts: int = 0) -> str:
         "cap_reached": _(
             "Not sent: the customer has had as many messages of this kind this week as we allow ourselves."
         ),
+        "unread": _("Waiting to be read: it stands in the customer's inbox, and they have not opened it yet."),
         "to_be_called": _("To be called: only a call reaches this customer, and nobody has called yet."),
         "care_alarm": _("To be called too: the customer wears a care alarm, and may not have read our message."),
         "no_answer": _("Not told yet: somebody called, and nobody answered."),

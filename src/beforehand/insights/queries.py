@@ -41,10 +41,11 @@ class IncidentReport:
     """What there is to learn from one incident.
 
     `affected` counts everyone who ever was on the list. `told` are those of whom a provider accepted a message, or perhaps
-    did (`uncertain`, counted in both), and those whom a person told where no message could. A customer who was never told
-    counts as never in `known_by_half`, the time by which half of the affected had been told. `head_start` is how long we
-    knew before the first affected customer wrote or called; negative if they were first, None if nobody wrote.
-    `longest_wait` is the longest time any told customer went without news between their first message and the end.
+    did (`uncertain`, counted in both), who opened one that stood in their inbox, and those whom a person told where no
+    message could. A customer who was never told counts as never in `known_by_half`, the time by which half of the affected
+    had been told. `head_start` is how long we knew before the first affected customer wrote or called; negative if they
+    were first, None if nobody wrote. `longest_wait` is the longest time any told customer went without news between their
+    first message and the end.
     """
 
     began_at: datetime

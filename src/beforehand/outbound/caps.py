@@ -15,7 +15,7 @@ FROM unnest(%(bucket)s::smallint[], %(customer)s::bigint[], %(message)s::bigint[
 JOIN outbound_message m ON m.bucket = w.bucket AND m.customer_id = w.customer_id AND m.bucket = ANY(%(buckets)s::smallint[])
 JOIN outbound_messagebatch b ON b.id = m.batch_id AND b.message_class = %(class)s::text
 WHERE m.id <> w.message_id
-  AND (m.state IN ('sent', 'uncertain') AND m.ended_at > %(since)s::timestamptz
+  AND ((m.state IN ('sent', 'uncertain') OR m.reason = 'unread') AND m.ended_at > %(since)s::timestamptz
        OR m.state = 'queued' AND m.id < w.message_id
           AND EXISTS (SELECT FROM outbound_delivery d
                       WHERE d.bucket = m.bucket AND d.message_id = m.id AND d.state IN ('sending', 'uncertain')))

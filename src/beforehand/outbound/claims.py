@@ -157,7 +157,8 @@ WITH outcome AS (
               closed.delivery_state, b.origin
 )
 INSERT INTO events_event (type, actor, subject, customer_id, data, occurred_at)
-SELECT CASE WHEN delivery_state = 'accepted' THEN 'message.sent'
+SELECT CASE WHEN delivery_state = 'accepted' AND channel = 'inbox' THEN 'message.placed'
+            WHEN delivery_state = 'accepted' THEN 'message.sent'
             WHEN delivery_state = 'uncertain' THEN 'message.uncertain'
             WHEN state = 'queued' THEN 'message.put_off'
             WHEN state = 'cancelled' THEN 'message.cancelled'
@@ -257,16 +258,16 @@ def put_back(given: Sequence[PutBack], *, worker: UUID, now: datetime) -> int:
 
 
 SENDING = """
-SELECT d.bucket, d.message_id, d.attempt, b.message_class
+SELECT d.bucket, d.message_id, d.attempt, b.message_class, d.channel
 FROM outbound_delivery d JOIN outbound_messagebatch b ON b.id = d.batch_id
 WHERE d.bucket = ANY(%(buckets)s::smallint[]) AND d.state = 'sending' AND d.worker = %(worker)s::uuid
 """
 
 
-def still_sending(worker: UUID) -> list[tuple[tuple[int, int, int], str]]:
-    """Keys and message classes of the attempts that are marked as being sent by this worker."""
+def still_sending(worker: UUID) -> list[tuple[tuple[int, int, int], str, str]]:
+    """Keys, message classes and channels of the attempts that are marked as being sent by this worker."""
     rows = bulk_fetch(SENDING, {"worker": worker, "buckets": list(range(64))})
-    return [((row[0], row[1], row[2]), row[3]) for row in rows]
+    return [((row[0], row[1], row[2]), row[3], row[4]) for row in rows]
 
 
 def workers_with_attempts() -> Iterable[UUID]:
@@ -281,20 +282,24 @@ def workers_with_attempts() -> Iterable[UUID]:
 LANDED = """
 SELECT w.message_id, bool_or(d.state = 'sending'),
        (array_agg(NOT ob.why @> '{"is_end": true}' ORDER BY ob.sequence DESC)
-        FILTER (WHERE o.state IN ('sent', 'uncertain') OR d.state = 'uncertain'))[1]
+        FILTER (WHERE o.state IN ('sent', 'uncertain') OR d.state <> 'sending'))[1]
 FROM unnest(%(bucket)s::smallint[], %(message)s::bigint[], %(customer)s::bigint[], %(batch)s::bigint[])
     AS w(bucket, message_id, customer_id, batch_id)
 JOIN outbound_messagebatch b ON b.id = w.batch_id
 JOIN outbound_message o ON o.bucket = w.bucket AND o.bucket = ANY(%(buckets)s::smallint[])
     AND o.customer_id = w.customer_id AND o.id <> w.message_id
 JOIN outbound_messagebatch ob ON ob.id = o.batch_id AND ob.origin = b.origin
-LEFT JOIN outbound_delivery d ON d.bucket = o.bucket AND d.message_id = o.id AND d.state IN ('sending', 'uncertain')
+LEFT JOIN outbound_delivery d ON d.bucket = o.bucket AND d.message_id = o.id
+    AND (d.state IN ('sending', 'uncertain') OR d.channel = 'inbox' AND d.state IN ('accepted', 'delivered'))
 GROUP BY w.message_id
 """
 
 
 def landed(claims: Sequence[Claim]) -> dict[int, bool | None]:
-    """Of these ends, by message: whether an earlier word has reached its customer; None while one is still on its way."""
+    """Of these ends, by message: whether an earlier word has reached its customer; None while one is still on its way.
+
+    A word that stands in an inbox may be read any day, so its end has to stand there too.
+    """
     if not claims:
         return {}
     rows = bulk_fetch(

@@ -42,6 +42,7 @@ from beforehand.outbound.claims import (
 from beforehand.outbound.contact_status import ContactChange, change_contact_points
 from beforehand.outbound.media import Carrier, MailMedium, Medium, Sendable
 from beforehand.outbound.mime import MailValueError
+from beforehand.outbound.models import Channel
 from beforehand.outbound.onward import move_on, onward
 from beforehand.outbound.reports import settle_reports
 from beforehand.outbound.skeletons import Skeletons
@@ -119,7 +120,7 @@ class DeliveryLoop:
     def recover_own(self) -> int:
         """After the database was gone: put back what was claimed and never reached our hands; how many."""
         now = clock.now()
-        lost = [key for key, _ in still_sending(self._worker) if key not in self._in_flight]
+        lost = [key for key, _, _ in still_sending(self._worker) if key not in self._in_flight]
         return put_back([PutBack(key, "queued", "", now) for key in lost], worker=self._worker, now=now)
 
     def drain(self, *, until: datetime) -> None:
@@ -173,8 +174,10 @@ class DeliveryLoop:
         said = partial(Record, key, code=outcome.code, enhanced=outcome.enhanced or "", answer=outcome.text)
         match outcome.result:
             case SendResult.ACCEPTED:
+                waits = self._medium.until_opened
+                state = "refused" if waits else "sent"
                 return said(
-                    delivery_state="accepted", message_state="sent", reason="", due_at=None, language=flight.language
+                    delivery_state="accepted", message_state=state, reason=waits, due_at=None, language=flight.language
                 )
             case SendResult.DEFERRED:
                 asked = timedelta(seconds=outcome.wait)
@@ -362,11 +365,16 @@ def uncertain_record(key: Key, message_class: MessageClass, *, answer: str, agai
 
 def recover_dead(worker: UUID, *, now: datetime) -> int:
     """What a dead worker left in flight is uncertain; how many attempts."""
+    left = still_sending(worker)
     records = [
         uncertain_record(key, MessageClass(message_class), answer="the worker died", again_at=now)
-        for key, message_class in still_sending(worker)
+        for key, message_class, channel in left
+        if channel != Channel.INBOX
     ]
+    # What was to be written down, and is not, has not happened.
+    unplaced = [PutBack(key, "queued", "", now) for key, _, channel in left if channel == Channel.INBOX]
     with transaction.atomic():
-        recovered = record(records, worker=worker, now=now)
+        recovered = record(records, worker=worker, now=now) + len(unplaced)
+        put_back(unplaced, worker=worker, now=now)
         settle_reports([one.key for one in records], now=now)  # a provider may know more than we do
     return recovered

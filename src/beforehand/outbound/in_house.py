@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from beforehand.outbound.smtp_protocol import Outcome, SendResult
 
+UNREAD = "unread"
+"""The reason of a message that stands in an inbox: nobody is told by it until they open it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:

@@ -17,7 +17,7 @@ from beforehand.engine.retries import Retry, retry_after_rejection, retry_after_
 from beforehand.engine.thread_ids import message_id, reply_address
 from beforehand.kit.links import page_link, unsubscribe_link
 from beforehand.outbound.claims import Claim
-from beforehand.outbound.in_house import Placed
+from beforehand.outbound.in_house import UNREAD, Placed
 from beforehand.outbound.models import Channel
 from beforehand.outbound.short_texts import ShortText
 from beforehand.outbound.skeletons import Compiler, compile_batch, compile_short_batch
@@ -67,6 +67,8 @@ class Medium(Protocol, Generic[Text]):
     compiler: Compiler[Text]
     by_hand: str
     """For a channel whose messages people say: the reason with which they wait on the list for somebody to do it."""
+    until_opened: str
+    """For a channel on which being there is not being told: the reason with which a message waits to be opened."""
 
     def rate(self, standard: Installation) -> float: ...
     def made(self, one: Claim, text: Text, *, message_class: MessageClass, now: datetime) -> Sendable: ...
@@ -80,6 +82,7 @@ class MailMedium:
     flight = 50
     reports_later = False
     by_hand = ""
+    until_opened = ""
     compiler: Compiler[MailSkeleton] = staticmethod(compile_batch)
 
     def __init__(self) -> None:
@@ -120,6 +123,7 @@ class SmsMedium:
     flight = 5
     reports_later = True
     by_hand = ""
+    until_opened = ""
     compiler: Compiler[ShortText] = staticmethod(compile_short_batch)
 
     def rate(self, standard: Installation) -> float:
@@ -143,6 +147,7 @@ class InboxMedium:
     flight = 500
     reports_later = True
     by_hand = ""
+    until_opened = UNREAD
     compiler: Compiler[MailSkeleton] = staticmethod(compile_batch)
 
     def rate(self, standard: Installation) -> float:

@@ -8,6 +8,7 @@ from beforehand.engine.sending import SendingReason
 from beforehand.engine.ways import RUNS_OVER_FAILURE
 from beforehand.kit.rows import bulk, bulk_fetch
 from beforehand.outbound.claims import PutBack, Record
+from beforehand.outbound.in_house import UNREAD
 from beforehand.outbound.media import live_channels
 
 ANOTHER_MAY_DO = frozenset(
@@ -125,8 +126,9 @@ def move_on(moves: Sequence[Move], *, now: datetime) -> int:
 
 
 def _has_failed(one: Record | PutBack) -> bool:
+    """What stands in an inbox stays there; but nobody is told by it yet, so the next channel has its turn as well."""
     if isinstance(one, Record):
-        return one.message_state == "failed"
+        return one.message_state == "failed" or one.reason == UNREAD
     return one.state == "refused" and one.reason in ANOTHER_MAY_DO
 
 

@@ -95,6 +95,7 @@ class PushMedium:
     flight = 5
     reports_later = True
     by_hand = ""
+    until_opened = ""
     compiler: Compiler[Knock] = staticmethod(compile_knock)
 
     def __init__(self, private_key: str) -> None:

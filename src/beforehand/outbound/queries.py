@@ -9,7 +9,7 @@ from django.core.cache import cache
 
 from beforehand.kit.ids import BUCKETS
 from beforehand.kit.rows import bulk_fetch
-from beforehand.outbound.models import Message, MessageBatch
+from beforehand.outbound.models import Channel, Message, MessageBatch
 
 Counts = dict[tuple[str, str], int]
 """(state, reason) of messages to how many."""
@@ -19,13 +19,15 @@ SELECT m.batch_id, m.state, m.reason, count(*) FROM outbound_message m
 WHERE m.bucket = ANY(%(buckets)s::smallint[]) AND m.batch_id = ANY(%(batches)s::bigint[])
 GROUP BY m.batch_id, m.state, m.reason
 """
+MAY_BE_OPENED = timedelta(minutes=1)
+"""How old they may be where a message may still be opened in an inbox: its batch is done, and yet its counts move."""
 FRESH = timedelta(seconds=2)
 """How old the counts of a batch that still moves may be: an open room asks again and again."""
 KEPT = timedelta(days=1)
 
 
 def batch_counts(batches: Iterable[MessageBatch]) -> dict[int, Counts]:
-    """How many messages of each batch stand in which state, and why. A batch that is done is counted once."""
+    """How many messages of each batch stand in which state, and why. A batch that is done is counted rarely."""
     wanted = {_key(batch): batch for batch in batches}
     known: dict[str, Counts] = cache.get_many(wanted)
     missing = {key: batch for key, batch in wanted.items() if key not in known}
@@ -37,8 +39,14 @@ def batch_counts(batches: Iterable[MessageBatch]) -> dict[int, Counts]:
             counted[batch_id][state, reason] = count
         for key, batch in missing.items():
             known[key] = counted[batch.pk]
-            cache.set(key, known[key], (KEPT if batch.done_at else FRESH).total_seconds())
+            cache.set(key, known[key], _good_for(batch).total_seconds())
     return {batch.pk: known[key] for key, batch in wanted.items()}
+
+
+def _good_for(batch: MessageBatch) -> timedelta:
+    if not batch.done_at:
+        return FRESH
+    return MAY_BE_OPENED if Channel.INBOX in batch.channels else KEPT
 
 
 def _key(batch: MessageBatch) -> str:
@@ -191,14 +199,17 @@ SELECT NOT EXISTS (SELECT FROM outbound_message m
                      AND NOT (m.reason = 'quiet_hours' AND m.reason_until > %(due)s::timestamptz))
    AND NOT EXISTS (SELECT FROM outbound_message m
                    WHERE m.batch_id = %(batch)s::bigint AND m.bucket = ANY(%(buckets)s::smallint[])
-                     AND m.ended_at > %(due)s::timestamptz AND m.reason_until IS NULL)
+                     AND m.ended_at > %(due)s::timestamptz AND m.reason_until IS NULL
+                     AND NOT EXISTS (SELECT FROM outbound_delivery d
+                                     WHERE d.bucket = m.bucket AND d.message_id = m.id AND d.channel = 'inbox'
+                                       AND d.state = 'delivered' AND d.ended_at <= %(due)s::timestamptz))
 """
 
 
 def is_said_but_for_the_night(batch: MessageBatch, *, due_at: datetime) -> bool:
     """Whether by `due_at` everyone had this word, or a stored refusal, but those whose quiet hours it waits for.
 
-    To these a later time was promised: `Message.next_update_at`.
+    To these a later time was promised: `Message.next_update_at`. What stood in an inbox by then may be opened later.
     """
     if batch.spread_at is None or batch.spread_at > due_at:
         return False

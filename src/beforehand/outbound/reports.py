@@ -56,16 +56,26 @@ WITH given AS (
     FROM given g
     WHERE m.bucket = g.bucket AND m.id = g.message_id AND m.bucket = ANY(%(buckets)s::smallint[]) AND g.latest
       AND m.state IN ('sent', 'uncertain', 'queued')
+), opened AS (
+    UPDATE outbound_message m
+    SET state = 'sent', reason = '', reason_until = NULL, channel = d.channel, contact_point_id = d.contact_point_id,
+        ended_at = %(now)s::timestamptz
+    FROM given g JOIN outbound_delivery d ON d.bucket = g.bucket AND d.message_id = g.message_id AND d.attempt = g.attempt
+    WHERE m.bucket = g.bucket AND m.id = g.message_id AND m.bucket = ANY(%(buckets)s::smallint[])
+      AND g.arrived AND d.channel = 'inbox' AND m.state NOT IN ('sent', 'uncertain')
+      AND NOT (g.latest AND m.state = 'queued')
 )
 INSERT INTO events_event (type, actor, subject, customer_id, data, occurred_at)
 SELECT CASE WHEN g.arrived THEN 'message.delivered' ELSE 'message.failed' END, 'outbound', b.origin, m.customer_id,
-       jsonb_build_object('message', m.id, 'batch', m.batch_id, 'channel', m.channel, 'attempt', g.attempt)
+       jsonb_build_object('message', m.id, 'batch', m.batch_id, 'channel', d.channel, 'attempt', g.attempt)
            || CASE WHEN g.reason = '' THEN '{}'::jsonb ELSE jsonb_build_object('reason', g.reason) END,
        %(now)s::timestamptz
 FROM given g
+JOIN outbound_delivery d ON d.bucket = g.bucket AND d.message_id = g.message_id AND d.attempt = g.attempt
 JOIN outbound_message m ON m.bucket = g.bucket AND m.id = g.message_id AND m.bucket = ANY(%(buckets)s::smallint[])
 JOIN outbound_messagebatch b ON b.id = m.batch_id
 """
+"""What was opened in an inbox has told its customer, at that moment, whatever became of the channels after the inbox."""
 
 REOPEN = """
 UPDATE outbound_messagebatch b SET done_at = NULL

@@ -53,6 +53,7 @@ class WebhookMedium:
     flight = 1
     reports_later = False
     by_hand = ""
+    until_opened = ""
     compiler: Compiler[MailSkeleton] = staticmethod(compile_batch)
 
     def rate(self, standard: Installation) -> float:

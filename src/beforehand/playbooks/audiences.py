@@ -36,11 +36,14 @@ coalesce((
     WHERE m.bucket = a.bucket AND m.customer_id = a.customer_id AND b.origin = %(origin)s::text
       AND (m.state IN ('sent', 'uncertain')
            OR EXISTS (SELECT FROM outbound_delivery d
-                      WHERE d.bucket = m.bucket AND d.message_id = m.id AND d.state IN ('sending', 'uncertain')))
+                      WHERE d.bucket = m.bucket AND d.message_id = m.id
+                        AND (d.state IN ('sending', 'uncertain')
+                             OR d.channel = 'inbox' AND d.state IN ('accepted', 'delivered'))))
     ORDER BY b.sequence DESC LIMIT 1
 ), false)
 """
-"""A message of this incident has reached the customer's provider, or may have, and the last such was not an end.
+"""A message of this incident has reached the customer's provider, or may have, or stands in their inbox; and the last
+such was not an end.
 
 So who was told before the incident was reopened, and given the end then, counts as told only once they are told again.
 """
@@ -61,7 +64,8 @@ WHO = {
 NOTHING_NEW = """
 CASE WHEN c.rhythm = 'only_changes' OR %(waits_at_night)s::boolean THEN (
     SELECT CASE WHEN m.state = 'queued' AND m.reason = 'quiet_hours' THEN 'word_waits'
-                WHEN c.rhythm = 'only_changes' AND m.only_changes AND m.state IN ('queued', 'sent', 'uncertain')
+                WHEN c.rhythm = 'only_changes' AND m.only_changes
+                     AND (m.state IN ('queued', 'sent', 'uncertain') OR m.reason = 'unread')
                 THEN 'only_changes' END
     FROM outbound_message m JOIN outbound_messagebatch b ON b.id = m.batch_id
     WHERE m.bucket = a.bucket AND m.customer_id = a.customer_id AND b.origin = %(origin)s::text

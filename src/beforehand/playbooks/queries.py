@@ -103,7 +103,8 @@ GROUP BY a.incident_id, a.state <> 'affected'
 ENDED = """
 (SELECT 'end_untold', i.id, i.public_id, i.title, coalesce(t.name, ''), over.at,
        (SELECT count(DISTINCT m.customer_id) FROM outbound_message m
-        WHERE m.bucket = ANY(%(buckets)s) AND m.batch_id = ANY(told.batches) AND m.state IN ('sent', 'uncertain'))
+        WHERE m.bucket = ANY(%(buckets)s) AND m.batch_id = ANY(told.batches)
+          AND (m.state IN ('sent', 'uncertain') OR m.reason = 'unread'))
 FROM incidents_incident i
 LEFT JOIN accounts_team t ON t.id = i.owner_id
 CROSS JOIN LATERAL (

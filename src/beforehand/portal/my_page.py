@@ -19,7 +19,7 @@ from beforehand.incidents.models import Affected, Answer, Incident
 from beforehand.incidents.queries import NOT_ANNOUNCED
 from beforehand.kit.ids import bucket_of
 from beforehand.kit.rows import fetch
-from beforehand.outbound.inbox import IN_THE_INBOX, read_among
+from beforehand.outbound.inbox import IN_THE_INBOX, PLACED, standing_among
 from beforehand.outbound.media import VERIFY_URL
 from beforehand.outbound.models import Channel, Message, MessageBatch
 from beforehand.outbound.skeletons import compile_batch
@@ -169,7 +169,8 @@ def _told_next(customer: Customer, *, now: datetime) -> dict[str, datetime]:
         """
         SELECT DISTINCT ON (b.origin) b.origin, m.next_update_at
         FROM outbound_message m JOIN outbound_messagebatch b ON b.id = m.batch_id
-        WHERE m.bucket = %s AND m.customer_id = %s AND m.state IN ('queued', 'sent', 'uncertain')
+        WHERE m.bucket = %s AND m.customer_id = %s
+          AND (m.state IN ('queued', 'sent', 'uncertain') OR m.reason = 'unread')
           AND m.next_update_at IS NOT NULL
         ORDER BY b.origin, b.sequence DESC
         """,
@@ -254,18 +255,19 @@ def _messages(
 ) -> tuple[list[Told], list[Letter]]:
     """What we told this customer elsewhere, as it was worded, or at least when; and what stands in their inbox."""
     own = Message.objects.filter(bucket=bucket_of(customer.pk), customer_id=customer.pk)
-    newest = list(own.filter(state__in=SAID, created_at__gte=now - REMEMBERED).order_by("-id")[:MAX_MESSAGES])
+    said = own.filter(Q(state__in=SAID) | Q(PLACED), created_at__gte=now - REMEMBERED)
+    newest = list(said.order_by("-id")[:MAX_MESSAGES])
     batches = MessageBatch.objects.in_bulk([message.batch_id for message in newest]) if newest else {}
-    placed = [one.id for one in newest if one.channel in IN_THE_INBOX and one.state != Message.State.FAILED]
-    read = read_among(customer.pk, placed) if placed else set()
+    standing = standing_among(customer.pk, [one.id for one in newest]) if newest else {}
     story, inbox = [], []
     for message in newest:
         subject, text = _as_said(message, batches.get(message.batch_id), brand=brand)
-        if message.id in placed:
-            at = message.ended_at or message.created_at
+        placed = standing.get(message.id)
+        if placed is not None:
+            at = placed.since or message.ended_at or message.created_at
             spoken = message.language if subject else language
-            is_unread = message.id not in read
-            inbox.append(Letter(message.id, at, subject or _("A message from us"), text, spoken, is_unread))
+            title = subject or _("A message from us")
+            inbox.append(Letter(message.id, at, title, text, spoken, is_unread=not placed.is_read))
             continue
         story.append(
             Told(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django import forms
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +18,7 @@ from beforehand.engine.thread_ids import read_code
 from beforehand.incidents.affected import origin_of
 from beforehand.incidents.models import Incident
 from beforehand.kit import clock
+from beforehand.outbound.inbox import PLACED
 from beforehand.outbound.models import Channel, Message, MessageBatch
 from beforehand.portal.pace import Guard
 from beforehand.portal.reader import Reader, reading
@@ -100,7 +102,7 @@ def messages_with_code(typed: str) -> list[OurMessage]:
     code = read_code(typed)
     if code is None:
         return []
-    messages = list(Message.objects.filter(code=code, state__in=LEFT_THE_HOUSE).order_by("-id")[:3])
+    messages = list(Message.objects.filter(Q(state__in=LEFT_THE_HOUSE) | Q(PLACED), code=code).order_by("-id")[:3])
     batches = MessageBatch.objects.in_bulk([message.batch_id for message in messages]) if messages else {}
     points = ContactPoint.objects.in_bulk([one.contact_point_id for one in messages if one.contact_point_id])
     kinds = {
