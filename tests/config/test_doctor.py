@@ -48,6 +48,12 @@ def test_a_link_must_open_where_the_customer_is(environment: Environment, url: s
     assert doctor.check_base_url(replace(environment, base_url=url)).state is state
 
 
+def test_without_a_mailbox_nothing_is_tried_and_it_says_what_would_read_replies(environment: Environment) -> None:
+    found = doctor.check_replies(environment.imap_url)
+    assert (found.state, found.found) == (State.OK, "no mailbox is set up, so no mail is read")
+    assert "BEFOREHAND_IMAP_URL" in found.remedy
+
+
 def test_debugging_in_public_fails(environment: Environment) -> None:
     public = replace(environment, base_url="https://care.example.com", debug=True)
     assert doctor.check_base_url(public).state is State.FAILED

@@ -7,7 +7,7 @@ import shutil
 import smtplib
 import stat
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from beforehand.config.commands import add_json, migrate, print_json, use_django
 from beforehand.config.environment import Environment, SettingError, unknown_settings
+from beforehand.conversations.imap import TROUBLE, ImapMailbox, ImapServer, MailboxRefused
 from beforehand.kit.postgres import PostgresError, ServerState
 from beforehand.kit.postgres.folders import read_secret
 from beforehand.outbound.smtp_handshake import SmtpServer, Tls
@@ -77,6 +78,7 @@ def all_findings(environment: Environment) -> Iterator[Finding]:
     yield check_disk(environment.home)
     yield from check_database(environment)
     yield check_smtp(environment.smtp)
+    yield check_replies(environment.imap_url)
     yield check_channels(environment)
 
 
@@ -277,6 +279,21 @@ def check_smtp(server: SmtpServer) -> Finding:
         remedy = "set BEFOREHAND_SMTP_URL to a mail server that takes our messages"
         return Finding("mail", State.FAILED, f"{place}: {' '.join(str(error).split())}", remedy)
     return Finding("mail", State.OK, f"{place} answers")
+
+
+def check_replies(server: ImapServer | None) -> Finding:
+    """The mailbox to which customers answer can be opened: reached, signed in to, its folder there. Nothing in it changes."""
+    if server is None:
+        remedy = "to read what customers answer by mail, set BEFOREHAND_IMAP_URL"
+        return Finding("replies", State.OK, "no mailbox is set up, so no mail is read", remedy)
+    try:
+        with ImapMailbox(replace(server, timeout=_PATIENCE)):
+            return Finding("replies", State.OK, f"{server.place} lets us read {server.folder}")
+    except MailboxRefused as refused:
+        return Finding("replies", State.FAILED, refused.text, refused.remedy)
+    except TROUBLE as error:
+        remedy = "try again in a moment; if it stays so, ask who runs the mail server"
+        return Finding("replies", State.FAILED, f"{server.place}: {' '.join(str(error).split())}", remedy)
 
 
 def check_channels(environment: Environment) -> Finding:

@@ -148,7 +148,8 @@ SETTINGS: tuple[Setting, ...] = (
         None,
         "The mailbox to which replies and bounces come: `imaps://user:password@host/INBOX`, or `imap://…` for STARTTLS."
         " Every address at `BEFOREHAND_REPLY_DOMAIN` that begins with `reply+` has to be delivered there. Nothing in it is"
-        " changed or deleted. `verify=0` accepts any certificate.",
+        " changed or deleted. `?ca_file=…` names the file of your own authority, `?verify=0` accepts any certificate."
+        " `beforehand doctor` tries it.",
         default_text="none: no mail is read",
         is_secret=True,
     ),

@@ -6,8 +6,10 @@ The standard library speaks the protocol; here are only the four things that are
 import imaplib
 import re
 import ssl
+from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -16,12 +18,33 @@ WINDOW = 1_000
 """UIDs asked about at once."""
 TROUBLE = (OSError, imaplib.IMAP4.error)
 """What a mailbox that cannot be read raises; a refused sign-in too."""
+SETTING = "BEFOREHAND_IMAP_URL"
+NOT_NOW = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]")
+"""Codes (RFC 5530) of a sign-in that is refused for now, and not because user or password were wrong."""
 _SIZE = re.compile(rb"UID (\d{1,10}).*?RFC822\.SIZE (\d{1,12})|RFC822\.SIZE (\d{1,12}).*?UID (\d{1,10})", re.DOTALL)
 _PORTS = {"imaps": 993, "imap": 143}
 
 
 class NotGiven(imaplib.IMAP4.error):
     """The server says that it cannot do this, and goes on talking with us."""
+
+
+class MailboxReason(StrEnum):
+    """Why a mailbox cannot be opened."""
+
+    UNREACHABLE = "unreachable"
+    NOT_TRUSTED = "not_trusted"
+    NO_TLS = "no_tls"
+    SIGN_IN_REFUSED = "sign_in_refused"
+    NO_FOLDER = "no_folder"
+
+
+class MailboxRefused(imaplib.IMAP4.error):
+    """The mailbox cannot be opened; `reason` names why, the text says it, and `remedy` which part of the setting to look at."""
+
+    def __init__(self, reason: MailboxReason, text: str, remedy: str) -> None:
+        super().__init__(f"{text}; {remedy}")
+        self.reason, self.text, self.remedy = reason, text, remedy
 
 
 class ImapUrlError(ValueError):
@@ -81,9 +104,18 @@ class ImapServer:
     def is_loopback(self) -> bool:
         return self.host in ("127.0.0.1", "::1", "localhost")
 
+    @property
+    def place(self) -> str:
+        return f"{self.host}:{self.port}"
+
     def tls(self) -> ssl.SSLContext:
-        """How its certificate is checked."""
-        context = ssl.create_default_context(cafile=self.ca_file or None)
+        """How its certificate is checked. Raises `MailboxRefused` where `ca_file` is none."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file or None)
+        except OSError as error:
+            text = f"the certificates in {self.ca_file} cannot be read ({_words(error)})"
+            remedy = f"correct ca_file in {SETTING}"
+            raise MailboxRefused(MailboxReason.NOT_TRUSTED, text, remedy) from error
         if not self.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
@@ -96,28 +128,64 @@ class ImapMailbox:
         self._server = server
 
     def __enter__(self) -> "ImapMailbox":
-        server = self._server
-        self._client: imaplib.IMAP4
-        if server.is_implicit:
-            self._client = imaplib.IMAP4_SSL(server.host, server.port, ssl_context=server.tls(), timeout=server.timeout)
-        else:
-            self._client = imaplib.IMAP4(server.host, server.port, timeout=server.timeout)
         try:
-            self._open()
+            self._client = self._connected()
+        except MailboxRefused:
+            raise
+        except OSError as error:
+            raise _not_connected(self._server, error) from error
+        try:
+            self._sign_in()
+            self._select()
         except BaseException:
             self._client.shutdown()
             raise
         return self
 
-    def _open(self) -> None:
-        server, client = self._server, self._client
-        if not server.is_implicit:
+    def _connected(self) -> imaplib.IMAP4:
+        """A connection over which the password may go."""
+        server = self._server
+        if server.is_implicit:
+            return imaplib.IMAP4_SSL(server.host, server.port, ssl_context=server.tls(), timeout=server.timeout)
+        client = imaplib.IMAP4(server.host, server.port, timeout=server.timeout)
+        try:
             if "STARTTLS" in client.capabilities:
                 client.starttls(server.tls())
             elif not server.is_loopback:
-                raise imaplib.IMAP4.error("the server offers no TLS, so it is not told the password")
-        client.login(server.user, server.password)
-        _ok(client.select(_quoted(server.folder), readonly=True))
+                text = f"{server.place} offers no TLS, so it is not told the password"
+                raise MailboxRefused(
+                    MailboxReason.NO_TLS, text, f"if it speaks TLS at once, begin {SETTING} with imaps://"
+                )
+        except BaseException:
+            client.shutdown()
+            raise
+        return client
+
+    def _sign_in(self) -> None:
+        server, client = self._server, self._client
+        try:
+            if (server.user + server.password).isascii():
+                client.login(server.user, server.password)
+            else:  # LOGIN knows ASCII alone; RFC 4616 is UTF-8.
+                client.authenticate("PLAIN", lambda _: f"\0{server.user}\0{server.password}".encode())
+        except imaplib.IMAP4.abort:
+            raise
+        except imaplib.IMAP4.error as error:
+            if any(code in str(error).upper() for code in NOT_NOW):
+                raise
+            text = f"{server.place} refuses the user {server.user} ({_words(error)})"
+            remedy = f"correct user and password in {SETTING}, where @ : / % are written %40 %3A %2F %25"
+            raise MailboxRefused(MailboxReason.SIGN_IN_REFUSED, text, remedy) from error
+
+    def _select(self) -> None:
+        server, client = self._server, self._client
+        try:
+            _ok(client.select(_quoted(server.folder), readonly=True))
+        except NotGiven as error:
+            text = f"{server.place} has no folder {server.folder} that can be read ({_words(error)})"
+            raise MailboxRefused(
+                MailboxReason.NO_FOLDER, text, f"correct the folder at the end of {SETTING}"
+            ) from error
         self.uid_validity = self._number("UIDVALIDITY") or 0
         self.uid_next = self._number("UIDNEXT")
 
@@ -162,10 +230,39 @@ class ImapMailbox:
 def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
     status, data = answer
     if status != "OK":
-        raise NotGiven(f"the server said {status}: {data!r}"[:300])
+        said = b" ".join(part for part in data if isinstance(part, bytes)).decode("utf-8", "replace")
+        raise NotGiven(f"the server said {status}: {said}"[:300])
     return data
 
 
+def _not_connected(server: ImapServer, error: OSError) -> MailboxRefused:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        text = f"the certificate of {server.place} is not trusted ({error.verify_message})"
+        remedy = f"name the file of your own authority as ?ca_file=… in {SETTING}, or the host by the name in its certificate"
+        return MailboxRefused(MailboxReason.NOT_TRUSTED, text, remedy)
+    if isinstance(error, ssl.SSLError):
+        text = f"{server.place} does not speak TLS as we do ({_words(error)})"
+        return MailboxRefused(
+            MailboxReason.NO_TLS, text, f"imap:// instead of imaps:// in {SETTING} begins with STARTTLS"
+        )
+    text = f"{server.place} cannot be reached ({_words(error)})"
+    return MailboxRefused(
+        MailboxReason.UNREACHABLE, text, f"is the server up, and are host and port in {SETTING} right?"
+    )
+
+
+def _words(error: Exception) -> str:
+    """What an error says, in one line."""
+    said = error.args[0] if error.args and isinstance(error.args[0], bytes) else str(error)
+    return " ".join((said.decode("utf-8", "replace") if isinstance(said, bytes) else said).split())[:200]
+
+
 def _quoted(folder: str) -> str:
+    """A folder's name as the protocol writes it: modified UTF-7 (RFC 3501, 5.1.3), quoted."""
+
+    def shifted(found: re.Match[str]) -> str:
+        return "&" + b64encode(found[0].encode("utf-16-be")).decode().rstrip("=").replace("/", ",") + "-"
+
+    folder = re.sub(r"[^\x20-\x7e]+", shifted, folder.replace("&", "&-"))
     escaped = folder.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
