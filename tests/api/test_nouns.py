@@ -459,6 +459,7 @@ def test_every_operation_asks_for_its_own_scope(
         "incidents:read": ("GET", "incidents"),
         "incidents:write": ("POST", "incidents"),
         "messages:read": ("GET", "messages"),
+        "conversations:read": ("GET", "conversations"),
         "customers:erase": ("GET", f"customers/{cast.bram.public_id}/export"),
         "promises:read": ("GET", "promises"),
         "promises:write": ("POST", "promises"),

@@ -25,6 +25,7 @@ SCOPES = (
     "incidents:read",
     "incidents:write",
     "messages:read",
+    "conversations:read",
     "promises:read",
     "promises:write",
     "roster:read",

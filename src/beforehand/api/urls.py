@@ -16,6 +16,7 @@ from beforehand.api import (
     alert_rules,
     components,
     consents,
+    conversations,
     could_not_tell,
     customer_data,
     customers,
@@ -69,6 +70,7 @@ api.add_router("holdings", holdings.router)
 api.add_router("attributes", holdings.attributes)
 api.add_router("components", components.router)
 api.add_router("consents", consents.router)
+api.add_router("conversations", conversations.router)
 api.add_router("segments", segments.router)
 api.add_router("alert-rules", alert_rules.router)
 api.add_router("mutes", mutes.router)
