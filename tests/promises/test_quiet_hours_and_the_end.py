@@ -107,7 +107,7 @@ def in_flight(worker: Drive) -> uuid.UUID:
 def lands(worker: uuid.UUID, state: str, message_state: str, *, now: datetime) -> None:
     due_at = now + timedelta(minutes=5) if message_state == "queued" else None
     reason = "put_off" if message_state == "queued" else ""
-    answers = [Record(key, state, 451, "", "", message_state, reason, due_at) for key, _ in still_sending(worker)]
+    answers = [Record(key, state, 451, "", "", message_state, reason, due_at) for key, _, _ in still_sending(worker)]
     record(answers, worker=worker, now=now)
 
 
