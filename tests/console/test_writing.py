@@ -221,7 +221,7 @@ def test_before_sending_a_person_sees_count_languages_channel_missing_texts_and_
     assert '<input type="hidden" name="count_seen" value="4">' in page
     assert page.count("1 customer") >= 4
     assert "no text: gets en" in page
-    assert "email" in page
+    assert "e-mail, text message, notification, inbox" in page
     sample = supervisor.get(f"/console/runs/{waiting.public_id}/sample/ar/")
     assert 'dir="rtl"' in sample.content.decode()
     assert "عائشة الفاسي" in sample.content.decode()

@@ -7,6 +7,7 @@ from beforehand.engine.readiness import Lack, Need, Profile, lacks
 
 OUTAGE = Need(frozenset({"email"}), MessageClass.SERVICE_CRITICAL, frozenset({"en", "nl"}))
 CARE = Need(frozenset({"email", "sms"}), MessageClass.CARE, frozenset({"en"}))
+UNHEARD = Need(frozenset(), MessageClass.SERVICE, frozenset({"en"}))
 NEWS = Need(frozenset({"email", "sms"}), MessageClass.MARKETING, frozenset({"en"}))
 
 
@@ -26,6 +27,7 @@ def profile(
         (profile(channels=""), OUTAGE, {Lack.ADDRESS}),
         (profile(is_linked=False), OUTAGE, {Lack.LINK}),
         (profile(("service-critical", "email", False)), OUTAGE, set()),
+        (profile(), UNHEARD, {Lack.ADDRESS}),
         (profile(), CARE, set()),
         (profile(("care", "email", False)), CARE, {Lack.CONSENT}),
         (profile(("care", "email", False), channels="email sms"), CARE, set()),

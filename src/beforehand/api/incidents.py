@@ -41,6 +41,7 @@ from beforehand.incidents.affected import origin_of
 from beforehand.incidents.models import Incident, IncidentScope
 from beforehand.incidents.queries import decided_for, language_shares
 from beforehand.kit import clock
+from beforehand.playbooks.queries import incident_addresses
 from beforehand.promises.queries import next_promises
 
 router = Router(tags=["incidents"])
@@ -91,6 +92,8 @@ class UpdateOut(BaseModel):
 
 
 class LanguageOut(BaseModel):
+    """`unreachable` have no working address for any channel of the playbook that is set up here."""
+
     language: str
     customers: int
     unreachable: int
@@ -188,7 +191,7 @@ def whole(incident: Incident) -> dict[str, Any]:
         ],
         "languages": [
             {"language": share.language, "customers": share.customers, "unreachable": share.unreachable}
-            for share in language_shares(incident, channel="email")
+            for share in language_shares(incident, channels=incident_addresses(incident))
         ],
         "decided": decided_for(incident.pk),
         "affected_at": incident.affected_at,

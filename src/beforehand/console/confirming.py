@@ -13,6 +13,7 @@ from beforehand.console.asking import is_confirmed
 from beforehand.console.incident_writing import GET_OR_POST, room_of
 from beforehand.console.runs import confirm_reason, spoken_length
 from beforehand.kit import clock
+from beforehand.outbound.models import Channel
 from beforehand.outbound.templates import MailValueError, TemplateRefusedError
 from beforehand.playbooks.models import Run
 from beforehand.playbooks.queries import planned_tell
@@ -50,6 +51,7 @@ def confirm(request: PageRequest, public_id: UUID) -> HttpResponse:
         "count": count,
         "has_changed": has_changed,
         "reason": confirm_reason(str((run.pending or {}).get("reason", "")), count=count),
+        "channels": ", ".join(str(Channel(channel).label) for channel in plan.channels),
         "promise": spoken_length(plan.promise) if plan.promise else "",
         "rows": [
             (

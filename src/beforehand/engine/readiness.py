@@ -13,7 +13,7 @@ class Lack(StrEnum):
     LINK = "link"
     """Something of theirs depends on no part that we know of: a fault there would not find them."""
     ADDRESS = "address"
-    """No working address in a channel of the playbook."""
+    """No working address in a channel of the playbook that is set up."""
     LANGUAGE = "language"
     """The playbook has no text in their language; they would get the fallback."""
     CONSENT = "consent"
@@ -38,6 +38,7 @@ class Need:
     """What a playbook needs of each customer."""
 
     channels: frozenset[str]
+    """The kinds of address that do: of the playbook's channels, those that are set up."""
     message_class: MessageClass
     languages: frozenset[str]
     """Languages in which every text of it exists."""
@@ -54,7 +55,8 @@ def lacks(profile: Profile, need: Need) -> frozenset[Lack]:
     if not fallback_chain(profile.language, need.languages, profile.language):
         found.add(Lack.LANGUAGE)
     # Who has no address in any of its channels may still have said no to all of them: both are to be mended.
-    if not any(_may(profile, need.message_class, channel) for channel in usable or need.channels):
+    asked = usable or need.channels
+    if asked and not any(_may(profile, need.message_class, channel) for channel in asked):
         found.add(Lack.CONSENT)
     return frozenset(found)
 

@@ -1,6 +1,6 @@
 """Questions about incidents: the list, and whom one touches, page by page. Each statement names the bucket."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -210,7 +210,8 @@ GROUP BY c.language ORDER BY count(*) DESC, c.language
 """
 LANGUAGES = """
 SELECT c.language, count(*), count(*) FILTER (WHERE NOT EXISTS (
-    SELECT FROM customers_contactpoint p WHERE p.customer_id = c.id AND p.channel = %(channel)s::text AND p.status <> 'dead'))
+    SELECT FROM customers_contactpoint p
+    WHERE p.customer_id = c.id AND p.channel = ANY(%(channels)s::text[]) AND p.status NOT IN ('dead', 'blocked')))
 FROM incidents_affected a JOIN customers_customer c ON c.id = a.customer_id
 WHERE a.bucket = ANY(%(buckets)s::smallint[]) AND a.incident_id = %(incident)s::bigint AND a.state = 'affected'
 GROUP BY c.language ORDER BY count(*) DESC, c.language
@@ -219,7 +220,7 @@ GROUP BY c.language ORDER BY count(*) DESC, c.language
 
 @dataclass(frozen=True, slots=True)
 class LanguageShare:
-    """How many of the affected read a language, and how many of those have no working address on the channel."""
+    """How many of the affected read a language, and how many of those have no working address on any of the channels."""
 
     language: str
     customers: int
@@ -231,9 +232,10 @@ def language_counts(incident: Incident) -> dict[str, int]:
     return dict(_counted_once(incident, LANGUAGE_COUNTS, "languages", {}))
 
 
-def language_shares(incident: Incident, *, channel: str) -> list[LanguageShare]:
-    """The same, and how many of them have no working address on the channel."""
-    rows = _counted_once(incident, LANGUAGES, f"shares.{channel}", {"channel": channel})
+def language_shares(incident: Incident, *, channels: Collection[str]) -> list[LanguageShare]:
+    """The same, and how many of them have no working address on any of the channels."""
+    wanted = sorted(channels)
+    rows = _counted_once(incident, LANGUAGES, f"shares.{'.'.join(wanted)}", {"channels": wanted})
     return [LanguageShare(*row) for row in rows]
 
 
@@ -248,7 +250,7 @@ def affected_zones(incident: Incident) -> list[str]:
     return [zone for (zone,) in _counted_once(incident, ZONES, "zones", {})]
 
 
-def _counted_once(incident: Incident, sql: str, name: str, more: dict[str, str]) -> list[tuple[Any, ...]]:
+def _counted_once(incident: Incident, sql: str, name: str, more: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Counted once for each state of the list, and at most a minute old: it reads the whole list."""
     stamp = incident.affected_at.timestamp() if incident.affected_at else 0
     key = f"incidents.{name}.{incident.pk}.{incident.opened_at.timestamp()}.{stamp}"

@@ -17,12 +17,12 @@ from beforehand.customers.imports import measure_tables
 from beforehand.customers.models import Component
 from beforehand.customers.queries import CONSENTS_IN_FORCE
 from beforehand.engine.message_classes import RULES, ConsentNeed
-from beforehand.engine.playbooks.language import Channel
 from beforehand.engine.readiness import Lack, Need, Profile, lacks
 from beforehand.events.actions import append_event
 from beforehand.insights.models import Readiness, ReadinessProfile, ReadinessRound
 from beforehand.kit import clock
 from beforehand.kit.rows import bulk_fetch, execute, fetch
+from beforehand.outbound.media import addresses_for
 from beforehand.playbooks.bundles import playbook_of
 from beforehand.playbooks.models import PlaybookVersion
 
@@ -102,7 +102,7 @@ def _need(version: PlaybookVersion) -> Need:
     playbook = playbook_of(version.pk)
     languages = [set(texts) for texts in version.texts.values()]
     return Need(
-        channels=frozenset("phone" if one is Channel.CALL else one.value for one in playbook.channels),
+        channels=addresses_for(channel.value for channel in playbook.channels),
         message_class=playbook.message_class,
         languages=frozenset(set.intersection(*languages) if languages else ()),
     )

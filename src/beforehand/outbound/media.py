@@ -3,7 +3,7 @@
 The loop claims, judges again, paces, and records; it does so for every channel alike. Here are the two sides that differ.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from django.conf import settings
 
 from beforehand.accounts.installation import Installation
+from beforehand.customers.models import ContactPoint
 from beforehand.engine.calls import CallReason
 from beforehand.engine.message_classes import RULES, MessageClass
 from beforehand.engine.retries import Retry, retry_after_rejection, retry_after_sms_refusal
@@ -179,6 +180,13 @@ def values_of(one: Claim, now: datetime) -> dict[str, str]:
         "my_page_url": page_link(one.customer_id, now=now),
         "verify_url": VERIFY_URL,
     }
+
+
+def addresses_for(channels: Iterable[str]) -> frozenset[str]:
+    """The kinds of address by which these channels reach somebody here; those without a provider reach nobody."""
+    named, call = {str(channel) for channel in channels}, Channel.CALL.value
+    usable = live_channels() & named
+    return usable - {call} | {ContactPoint.Channel.PHONE.value, SMS} if call in usable else usable
 
 
 def live_channels() -> frozenset[str]:

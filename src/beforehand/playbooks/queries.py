@@ -11,9 +11,11 @@ from django.db.models import Count, F, Q, QuerySet
 from beforehand.accounts.models import Team, User
 from beforehand.engine.languages import canonical_tag, fallback_chain
 from beforehand.engine.playbooks.language import Playbook, RepeatStep, TellStep
+from beforehand.incidents.models import Incident
 from beforehand.incidents.queries import LanguageShare, language_shares
 from beforehand.kit.ids import BUCKETS
 from beforehand.kit.rows import bulk_fetch, fetch
+from beforehand.outbound.media import addresses_for
 from beforehand.playbooks.bundles import playbook_of
 from beforehand.playbooks.models import Approval, PlaybookVersion, Run, RunTask
 from beforehand.playbooks.promising import owed_if_told
@@ -283,7 +285,7 @@ def planned_tell(run: Run, *, now: datetime) -> PlannedTell | None:
     owed = owed_if_told(playbook, step, run=run, now=now)
     texts = run.version.texts.get(step.text, {})
     channels = tuple(channel.value for channel in playbook.channels)
-    shares = tuple(language_shares(run.incident, channel=channels[0]))
+    shares = tuple(language_shares(run.incident, channels=addresses_for(channels)))
     return PlannedTell(
         step=step.id,
         customers=sum(share.customers for share in shares),
@@ -297,6 +299,12 @@ def planned_tell(run: Run, *, now: datetime) -> PlannedTell | None:
         unreachable=sum(share.unreachable for share in shares),
         promise=owed.next_at - now if owed else None,
     )
+
+
+def incident_addresses(incident: Incident) -> frozenset[str]:
+    """The kinds of address by which this incident's playbook reaches somebody here; by mail where it has none."""
+    run = Run.objects.filter(incident=incident).order_by("pk").first()
+    return addresses_for(playbook_of(run.version_id).channels if run else ["email"])
 
 
 def _is_translated(language: str, texts: Iterable[str], fallback: str) -> bool:
