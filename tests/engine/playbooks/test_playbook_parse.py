@@ -327,13 +327,14 @@ steps:
 tests:
   - name: everything
     incident: { kind: outage, severity: critical, affected: 2000, began: 22:00, known after: 1 minute }
+    customer: { has: [email, sms], over the failure: [email] }
     given:
       - { at: 1 minute, event: incident.confirmed }
       - { at: 2 minutes, person: confirms }
       - { at: 3 minutes, done: call-mayor }
       - { at: 4 minutes, incident: { severity: major } }
     expect:
-      - { at: start, tell: first, to: affected, promise by: 60 minutes }
+      - { at: start, tell: first, to: affected, promise by: 60 minutes, by: sms }
       - { at: 3 minutes, task: call-mayor, due: 23 minutes }
       - { at: 4 minutes, ask: a person }
       - { at: 5 minutes, end: resolved }

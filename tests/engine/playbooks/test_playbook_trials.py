@@ -186,3 +186,70 @@ def test_a_text_that_the_playbook_does_not_have_is_found_when_it_is_checked():
     ((reason, line, message),) = [(one.reason.value, one.line, one.message) for one in checked(text)]
     assert (reason, line) == ("test unknown name", line_of(text, "expect:"))
     assert "Did you mean “first”?" in message
+
+
+def told_by(customer, expect, given="", more=""):
+    said = f"    customer: {customer}\n" if customer else ""
+    return faults(trying(expect, given, said + more).replace("channels: [email]", "channels: [email, sms, inbox]"))
+
+
+@pytest.mark.parametrize(
+    ("customer", "by"),
+    [
+        ("", "email"),
+        ("{ has: [inbox, sms] }", "sms"),
+        ("{ has: [webhook, inbox] }", "inbox"),
+        ("{ has: [webhook] }", "a person"),
+        ("{ has: [] }", "a person"),
+        ("{ over the failure: [email] }", "sms"),
+        ("{ has: [email, inbox], over the failure: [email] }", "inbox"),
+        ("{ has: [email], over the failure: [email, sms] }", "email"),
+        ("{ has: [email, sms], over the failure: [sms] }", "email"),
+    ],
+)
+def test_a_test_says_by_which_channel_its_customer_is_told(customer, by):
+    assert told_by(customer, f"{{ at: start, tell: first, by: {by} }}") == []
+    ((reason, _, message),) = told_by(customer, "{ at: start, tell: first, by: call }")
+    assert (reason, f"What came: at start tell “first” by {by} to affected" in message) == ("test other", True)
+
+
+def test_a_channel_that_runs_over_the_failure_works_again_when_it_is_over_and_fails_again_with_it():
+    given = RESOLVED + ", { at: 20 minutes, event: incident.reopened }"
+    ends = "{ at: 10 minutes, tell: all-clear, by: email }, { at: 10 minutes, end: resolved }"
+    expect = f"{{ at: start, tell: first, by: sms }}, {ends}, {{ at: 20 minutes, tell: first, by: sms }}"
+    assert told_by("{ over the failure: [email] }", expect, given) == []
+
+
+def test_planned_work_cuts_nobody_off_before_it_begins():
+    given = "{ at: 5 minutes, event: incident.started }"
+    expect = "{ at: start, tell: first, by: email }, { at: 50 minutes, tell: again, by: sms }"
+    more = "    incident: { kind: planned }\n"
+    assert told_by("{ over the failure: [email] }", expect, given, more) == []
+
+
+def test_a_test_that_says_nothing_of_channels_is_not_bothered_with_them():
+    ((_, _, message),) = faults(trying("{ at: start, tell: again }"))
+    assert "“first” to affected" in message
+    assert told_by("{ has: [sms] }", "{ at: start, tell: first }") == []
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("{ has: [emial] }", "bad choice"),
+        ("{ has: [[email]] }", "not text"),
+        ("{ has: email }", "not a list"),
+        ("{ owns: [email] }", "unknown key"),
+        ("[email]", "not a mapping"),
+    ],
+)
+def test_a_customer_that_cannot_be_read_is_named_where_it_stands(written, reason):
+    with pytest.raises(PlaybookErrors) as errors:
+        told_by(written, "{ at: start, tell: first }")
+    assert [problem.reason.value for problem in errors.value.problems] == [reason]
+
+
+def test_a_way_that_does_not_exist_is_named_with_the_nearest():
+    with pytest.raises(PlaybookErrors) as errors:
+        told_by("", "{ at: start, tell: first, by: emial }")
+    assert "Did you mean “email”?" in str(errors.value)

@@ -76,6 +76,10 @@ def _choice(description: str, *values: str) -> Json:
     return {"enum": list(values), "description": description}
 
 
+def _channels(description: str) -> Json:
+    return {"type": "array", "uniqueItems": True, "items": _choice(description, *Channel)}
+
+
 def shape(keys: Mapping[str, Key]) -> Json:
     """The JSON Schema of a mapping with exactly these keys."""
     return {
@@ -203,6 +207,10 @@ TRIAL_INCIDENT: Mapping[str, Key] = {
     "began": Key(_text("The time of day at which it began, like 22:00; without it, at 12:00", CLOCK)),
     "known after": Key(_text("How long after it began the run starts; without it, at once", MOMENT)),
 }
+TRIAL_CUSTOMER: Mapping[str, Key] = {
+    "has": Key(_channels("The channels by which they can be told; without it, all that the playbook names")),
+    "over the failure": Key(_channels("Those of them that run over what has failed, while it lasts")),
+}
 TRIAL_GIVEN: Mapping[str, Mapping[str, Key]] = {
     "event": {"at": _AT, "event": Key(_text("The event type that comes", EVENT), is_required=True)},
     "person": {"at": _AT, "person": Key(_choice("What a person does", *PersonDoes), is_required=True)},
@@ -218,6 +226,7 @@ TRIAL_EXPECT: Mapping[str, Mapping[str, Key]] = {
         "tell": Key(_text("The text that is told", NAME), is_required=True),
         "to": Key(_TO),
         "promise by": Key(_text("Until when the next update is promised, counted like “at”", MOMENT)),
+        "by": Key(_choice("By which channel the test's customer is told; or only by a person", *Channel, A_PERSON)),
     },
     "task": {
         "at": _AT,
@@ -233,6 +242,7 @@ TRIAL_EXPECT: Mapping[str, Mapping[str, Key]] = {
 TRIAL: Mapping[str, Key] = {
     "name": Key(_text("What this test shows"), is_required=True),
     "incident": Key(shape(TRIAL_INCIDENT) | {"description": "The incident; without it, a major outage for 100"}),
+    "customer": Key(shape(TRIAL_CUSTOMER) | {"description": "One of those whom it touches, for “by”"}),
     "given": Key({"type": "array", "items": {"anyOf": [shape(keys) for keys in TRIAL_GIVEN.values()]}}),
     "expect": Key(
         {"type": "array", "items": {"anyOf": [shape(keys) for keys in TRIAL_EXPECT.values()]}}, is_required=True
@@ -255,15 +265,7 @@ PLAYBOOK: Mapping[str, Key] = {
     "when": Key(_text("The event type that starts a run", EVENT), is_required=True),
     "if": Key(_text("A condition on that event, in CEL")),
     "audience": Key(_choice("Whom the run is about", *AudienceSource), is_required=True),
-    "channels": Key(
-        {
-            "type": "array",
-            "minItems": 1,
-            "uniqueItems": True,
-            "items": _choice("How customers are reached", *Channel),
-        },
-        is_required=True,
-    ),
+    "channels": Key(_channels("How customers are reached") | {"minItems": 1}, is_required=True),
     "limits": Key(shape(LIMITS)),
     "fallback language": Key(_text("The language for whom no text exists in their own", LANGUAGE), is_required=True),
     "texts": Key(shape(TEXTS)),

@@ -1,24 +1,26 @@
 """Reads the tests that a playbook carries."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from beforehand.engine.playbooks import yaml_tree
-from beforehand.engine.playbooks.fields import Fields, Problems, did_you_mean, form_of, place_of
+from beforehand.engine.playbooks.fields import Fields, Problems, did_you_mean, form_of, place_of, read_choice
 from beforehand.engine.playbooks.grammar import (
     MAX_TRIALS,
     TRIAL,
     TRIAL_CHANGE,
+    TRIAL_CUSTOMER,
     TRIAL_EXPECT,
     TRIAL_GIVEN,
     TRIAL_INCIDENT,
     Asked,
     PersonDoes,
 )
-from beforehand.engine.playbooks.language import Audience, EndReason
+from beforehand.engine.playbooks.language import Audience, Channel, EndReason
 from beforehand.engine.playbooks.place import Place
 from beforehand.engine.playbooks.problems import ProblemReason
 from beforehand.engine.playbooks.trials import (
+    A_PERSON,
     DEFAULT_AFFECTED,
     DEFAULT_BEGAN,
     DEFAULT_KIND,
@@ -31,6 +33,7 @@ from beforehand.engine.playbooks.trials import (
     HappeningKind,
     IncidentChange,
     Trial,
+    TrialCustomer,
     moment_words,
 )
 
@@ -86,7 +89,27 @@ def _trial(fields: Fields, place: Place, problems: Problems) -> Trial:
         expected=tuple(one for one in expected if one is not None),
         began=(incident.time_of_day("began") if incident else None) or DEFAULT_BEGAN,
         until=fields.moment("until") if fields.node_at("until") is not None else None,
+        customer=_customer(fields, problems),
     )
+
+
+def _customer(fields: Fields, problems: Problems) -> TrialCustomer | None:
+    written = fields.mapping("customer")
+    if written is None:
+        return None
+    said = Fields(written, TRIAL_CUSTOMER, problems)
+    has = _channels(said, "has", problems) if said.node_at("has") is not None else None
+    return TrialCustomer(has, _channels(said, "over the failure", problems))
+
+
+def _channels(fields: Fields, key: str, problems: Problems) -> frozenset[str]:
+    found = set()
+    for node in fields.items(key):
+        if isinstance(node, yaml_tree.Scalar):
+            found.add(read_choice(key, node, list(Channel), problems).value)
+        else:
+            problems.add(node, ProblemReason.NOT_TEXT, key=key)
+    return frozenset(found)
 
 
 def _change(fields: Fields) -> IncidentChange:
@@ -123,7 +146,8 @@ def _expected(node: yaml_tree.Mapping, problems: Problems) -> Expected | None:
         case HappeningKind.TELL:
             to = fields.choice("to", Audience, among=_TELL_AUDIENCES).value if fields.node_at("to") else None
             by = fields.moment("promise by") if fields.node_at("promise by") else None
-            return Expected(Happening(at, kind, fields.name("tell") or "", to, by), place)
+            way = _one_of(fields, "by", [*Channel, A_PERSON], problems) or None
+            return Expected(Happening(at, kind, fields.name("tell") or "", to, by, way), place)
         case HappeningKind.TASK:
             due = fields.moment("due") if fields.node_at("due") else None
             return Expected(Happening(at, kind, fields.name("task") or "", by=due), place)
@@ -131,14 +155,12 @@ def _expected(node: yaml_tree.Mapping, problems: Problems) -> Expected | None:
             fields.choice("ask", Asked)
             return Expected(Happening(at, kind), place)
         case _:
-            return Expected(Happening(at, kind, _end(fields, problems)), place)
+            return Expected(Happening(at, kind, _one_of(fields, "end", [*EndReason, NOT_STARTED], problems)), place)
 
 
-def _end(fields: Fields, problems: Problems) -> str:
-    """How it ends: one of the ways in which a run does, or that it does not start."""
-    known = [*EndReason, NOT_STARTED]
-    said = fields.text("end")
+def _one_of(fields: Fields, key: str, known: Sequence[str], problems: Problems) -> str:
+    """One of these words, of which some belong to the test alone; nothing where none is written."""
+    said = fields.text(key)
     if said is not None and said not in known:
-        hint = did_you_mean(said, known)
-        problems.add(fields.place("end"), ProblemReason.BAD_CHOICE, key="end", value=said, hint=hint)
+        problems.add(fields.place(key), ProblemReason.BAD_CHOICE, key=key, value=said, hint=did_you_mean(said, known))
     return said or ""

@@ -62,7 +62,8 @@ class Happening:
     """Something that a run does, or is expected to do, at `at`.
 
     `what` is the text that is told, the step whose task begins, or how the run ends. `to` is who is told; `by` is until
-    when the next update is promised, or when the task is due. None in what is expected: whatever it is.
+    when the next update is promised, or when the task is due; `way` is the channel by which the test's customer is told, or
+    that only a person can. None in what is expected: whatever it is.
     """
 
     at: timedelta
@@ -70,11 +71,15 @@ class Happening:
     what: str = ""
     to: str | None = None
     by: timedelta | None = None
+    way: str | None = None
 
     def answers(self, expected: "Happening") -> bool:
         """Whether this is what was expected."""
         is_same = (self.at, self.kind, self.what) == (expected.at, expected.kind, expected.what)
-        return is_same and expected.to in (None, self.to) and expected.by in (None, self.by)
+        return is_same and all(
+            said in (None, came)
+            for said, came in ((expected.to, self.to), (expected.by, self.by), (expected.way, self.way))
+        )
 
     def __str__(self) -> str:
         return f"at {moment_words(self.at)} {self._said()}"
@@ -82,7 +87,7 @@ class Happening:
     def _said(self) -> str:
         match self.kind:
             case HappeningKind.TELL:
-                to = f" to {self.to}" if self.to else ""
+                to = (f" by {self.way}" if self.way else "") + (f" to {self.to}" if self.to else "")
                 by = f", next update by {moment_words(self.by)}" if self.by is not None else ""
                 return f"tell “{self.what}”{to}{by}"
             case HappeningKind.TASK:
@@ -91,6 +96,17 @@ class Happening:
                 return f"ask {A_PERSON}"
             case _:
                 return f"end “{self.what}”"
+
+
+@dataclass(frozen=True)
+class TrialCustomer:
+    """One of those whom a test's incident touches: by which channels they can be told.
+
+    `has` None: by all that the playbook names. `over_failure` are those that run over what has failed.
+    """
+
+    has: frozenset[str] | None = None
+    over_failure: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -112,6 +128,12 @@ class Trial:
     until: timedelta | None
     began: time = DEFAULT_BEGAN
     """The time of day at which it began, for a rhythm that knows the time."""
+    customer: TrialCustomer | None = None
+
+    @property
+    def asks_for_channels(self) -> bool:
+        """Whether it speaks of how one customer is told."""
+        return self.customer is not None or any(one.happening.way is not None for one in self.expected)
 
     @property
     def horizon(self) -> timedelta:

@@ -13,6 +13,7 @@ from beforehand.engine.playbooks.moves import Advance, Phase, Position, Reach
 from beforehand.engine.playbooks.problems import PlaybookProblem, ProblemReason
 from beforehand.engine.playbooks.run import advance, on_event, on_task_done, restart, start
 from beforehand.engine.playbooks.trials import (
+    A_PERSON,
     NOT_STARTED,
     Given,
     GivenKind,
@@ -20,14 +21,22 @@ from beforehand.engine.playbooks.trials import (
     HappeningKind,
     IncidentChange,
     Trial,
+    TrialCustomer,
     moment_words,
 )
+from beforehand.engine.sending import SendingDecision, SendingReason, Verdict
+from beforehand.engine.ways import Way, chosen_way
 
 MAX_MOVES = 5_000
 """So many steps of the clock and no more: a rhythm of seconds over a year tests nothing that an hour does not."""
 
 _DAY = date(2001, 1, 1)
 _REOPENED = "incident.reopened"
+_PLANNED = "planned"
+_FAILS = (_REOPENED, "incident.started")
+_WORKS = ("incident.resolved", "incident.cancelled")
+_USABLE = SendingDecision(Verdict.SEND, SendingReason.ALLOWED)
+_MISSING = SendingDecision(Verdict.REFUSE, SendingReason.NO_CONTACT_POINT)
 
 
 class EndlessError(Exception):
@@ -97,12 +106,15 @@ class _Tried:
     trial: Trial
     done: list[Happening] = field(default_factory=list)
     turns: dict[str, int] = field(default_factory=dict)
+    is_failing: bool = False
+    """Whether what it is about is down now, and so the channels that run over it."""
     moves: int = 0
 
     def __post_init__(self) -> None:
         self.reach = _changed(Reach(0), self.trial.incident)
         self.began_at = _began_at(self.trial)
         self.now = self.began_at + self.trial.known_after
+        self.is_failing = self.reach.kind != _PLANNED
 
     def begin(self) -> None:
         self._take(start(self.playbook, now=self.now, reach=self.reach, began_at=self.began_at), was=None)
@@ -136,6 +148,8 @@ class _Tried:
 
     def _hear(self, event: str) -> None:
         was = self.position
+        if event in _FAILS or event in _WORKS:
+            self.is_failing = event in _FAILS
         if event == _REOPENED:
             step = restart(self.playbook, was, now=self.now, reach=self.reach)
         else:
@@ -169,9 +183,29 @@ class _Tried:
             yield Happening(at, HappeningKind.ASK)
         for tell in step.tells:
             by = None if tell.promise is None else at + tell.promise
-            yield Happening(at, HappeningKind.TELL, tell.text, tell.audience.value, by)
+            way = (
+                told_by(self.playbook, self.trial.customer, is_failing=self.is_failing)
+                if self.trial.asks_for_channels
+                else None
+            )
+            yield Happening(at, HappeningKind.TELL, tell.text, tell.audience.value, by, way)
         if step.finished is not None:
             yield Happening(at, HappeningKind.END, step.finished.value)
+
+
+def told_by(playbook: Playbook, customer: TrialCustomer | None, *, is_failing: bool) -> str:
+    """The channel by which this customer is told, judged as in earnest; or that only a person can tell them."""
+    one = customer or TrialCustomer()
+    ways = [
+        Way(
+            channel.value,
+            _USABLE if one.has is None or channel in one.has else _MISSING,
+            is_down=is_failing and channel in one.over_failure,
+        )
+        for channel in playbook.channels
+    ]
+    way = ways[chosen_way(ways).place]
+    return way.channel if way.decision is _USABLE else A_PERSON
 
 
 def _changed(reach: Reach, change: IncidentChange) -> Reach:
