@@ -33,6 +33,18 @@ COMPONENTS_BELOW = f"""
 Actions let no circle in; if one were there, the depth would end it.
 """
 
+EACH_WITH_THOSE_BELOW = f"""
+    below (root, component_id, depth) AS (
+        SELECT id, id, 0 FROM unnest(%(component_ids)s::bigint[]) AS wanted(id)
+        UNION
+        SELECT below.root, d.component_id, below.depth + 1
+        FROM below JOIN customers_componentdependency d ON d.depends_on_id = below.component_id
+        WHERE below.depth < {MAX_DEPTH}
+    ),
+    closure (root, component_id) AS MATERIALIZED (SELECT DISTINCT root, component_id FROM below)
+"""
+"""For `WITH RECURSIVE`: `closure` holds each component of `component_ids` as `root` beside itself and all that depend on it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Select:

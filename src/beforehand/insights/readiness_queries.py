@@ -57,11 +57,16 @@ FROM_FEW = f"""
     SELECT DISTINCT hc.customer_id FROM closure
     JOIN customers_holdingcomponent hc ON hc.component_id = closure.component_id
     WHERE (hc.until IS NULL OR hc.until > %(today)s::date) AND hc.customer_id > %(after)s::bigint
+    ORDER BY hc.customer_id
 ), found AS (
-    SELECT r.customer_id, r.profile_id FROM on_it JOIN insights_customerreadiness r USING (customer_id)
-    WHERE r.profile_id = ANY(%(profiles)s::bigint[]) ORDER BY r.customer_id LIMIT %(limit)s::int
+    SELECT r.customer_id, r.profile_id FROM on_it CROSS JOIN LATERAL (
+        SELECT r.customer_id, r.profile_id FROM insights_customerreadiness r
+        WHERE r.customer_id = on_it.customer_id OFFSET 0
+    ) r
+    WHERE r.profile_id = ANY(%(profiles)s::bigint[]) LIMIT %(limit)s::int
 )
 """
+"""The `OFFSET 0` keeps them one by one, in their order, until there are enough: how few they are, the planner can't know."""
 FROM_MANY = f"""
 {CLOSURE}, parts AS MATERIALIZED (SELECT component_id FROM closure), found AS (
     SELECT near.customer_id, near.profile_id FROM unnest(%(profiles)s::bigint[]) AS p(id)
