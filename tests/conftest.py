@@ -3,10 +3,12 @@
 import os
 import uuid
 from collections.abc import Iterator
+from typing import Never
 
 import psycopg
 import pytest
 from django.conf import settings
+from django.db import OperationalError
 from django.test import TransactionTestCase
 from django.utils import timezone, translation
 
@@ -24,6 +26,16 @@ def nobodys_language_or_zone() -> None:
     """Each test begins in the house's own language and zone: a request of the test before leaves its reader's behind."""
     translation.deactivate()
     timezone.deactivate()
+
+
+@pytest.fixture
+def no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said of a playbook where no database answers: it is checked on a laptop too."""
+
+    def away() -> Never:
+        raise OperationalError("no database answers here")
+
+    monkeypatch.setattr("beforehand.playbooks.text_lengths.installation", away)
 
 
 @pytest.fixture(scope="session")

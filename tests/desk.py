@@ -30,9 +30,16 @@ class Desk:
         return moved
 
 
+def spoken_over(source: str, channels: str) -> str:
+    """A playbook's source with other channels, "[sms, email]", and so without its tests, which speak of its own."""
+    changed, lines = re.subn(r"^channels: .*$", f"channels: {channels}", source, flags=re.MULTILINE)
+    assert lines == 1
+    return changed.partition("\ntests:")[0] + "\n"
+
+
 def speak_by(channels: str, *, message_class: str = "service-critical") -> None:
     """The shipped playbook of outages is in force, with these channels: "[sms, email]"."""
     source, texts = read_bundle(SHIPPED / "outage")
-    source = re.sub(r"^channels: .*$", f"channels: {channels}", source, flags=re.MULTILINE)
+    source = spoken_over(source, channels)
     source = re.sub(r"^class: [a-z-]+", f"class: {message_class}", source, flags=re.MULTILINE)
     approve_version(push_version(source=source, texts=texts, actor="t"), user=None, actor="t")

@@ -7,15 +7,19 @@ check it. A recipient's values go in after all else, as in a mail.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from beforehand.engine.languages import Direction
 from beforehand.engine.segments import plain_for_sms
-from beforehand.outbound.frame import CHECK_CODE, NEXT_NEWS, Brand, said_in
+from beforehand.outbound.frame import NEXT_NEWS, Brand, said_in
 from beforehand.outbound.markup import isolated_text
 from beforehand.outbound.mime import Piece
 from beforehand.outbound.outcome_words import outcome_words
 from beforehand.outbound.template_check import TemplateSource, sections, sms_section
 from beforehand.outbound.templates import NEXT_UPDATE, bind, filled, split_at_slots
 
+# Translators: stands in text messages, whose parts are paid for (70 letters each in Arabic and Hindi): as few words as will do.
+CHECK_CODE = gettext_noop("Really from us? Check %(code)s on %(url)s")
 PLAIN_CODE = "%(code)s %(url)s"
 """Where nobody has translated the sentence: the code and the address alone."""
 
@@ -49,7 +53,9 @@ def compile_short(
     parts = [words]
     if promised := outcome_words(language, bound.known):
         parts.append(promised)
-    next_update = str(bound.known.get(NEXT_UPDATE) or "")
+    next_update = " ".join(
+        str(bound.known.get(NEXT_UPDATE) or "").split()
+    )  # as in the words: “11:45 PM” has a space of its own
     if next_update and next_update not in words:
         parts.append(_sentence(said_in(language, NEXT_NEWS) % {"time": next_update}))
     code, url = bound.marks.get("code"), bound.marks.get("verify_url")

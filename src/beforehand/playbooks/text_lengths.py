@@ -1,7 +1,7 @@
 """Which of a playbook's texts make long text messages: tried on a made-up reader, in the text's own language."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import OperationalError
@@ -9,7 +9,7 @@ from django.utils import translation
 
 from beforehand.accounts.installation import BrandSetting, installation
 from beforehand.engine.languages import direction
-from beforehand.engine.playbooks.bundle import text_file
+from beforehand.engine.playbooks.bundle import BLOCK, text_file
 from beforehand.engine.playbooks.language import Channel, Playbook
 from beforehand.engine.playbooks.problems import PlaybookProblem, ProblemReason
 from beforehand.engine.segments import sms_segments
@@ -39,15 +39,23 @@ def long_text_messages(playbook: Playbook, texts: Mapping[tuple[str, str], str])
     """A warning for each text that takes more than `MOST_PARTS` parts; texts with other faults have theirs already."""
     if Channel.SMS not in playbook.channels:
         return
-    brand = _brand()
+    brand, promising = _brand(), _promising(playbook)
     for (name, language), content in sorted(texts.items()):
+        if name.startswith(BLOCK):
+            continue  # no message of its own
         file = text_file(name, language)
         try:
             short = compile_short(
                 TemplateSource(file, content),
                 language=language,
                 direction=direction(language),
-                facts=localised_facts(_facts(language), language=language, zone=brand.time_zone, now=_AT, formal=True),
+                facts=localised_facts(
+                    _facts(language, is_promising=name in promising),
+                    language=language,
+                    zone=brand.time_zone,
+                    now=_AT,
+                    formal=True,
+                ),
                 slots=SLOTS,
                 brand=Brand(name=brand.name, sender="", phone=brand.phone),
             ).fill(_READER)
@@ -67,11 +75,19 @@ def _brand() -> BrandSetting:
         return BrandSetting()
 
 
-def _facts(language: str) -> dict[str, Any]:
-    """An incident with everything that a text may ask for, in words of an ordinary length."""
+def _promising(playbook: Playbook) -> frozenset[str]:
+    """The texts that say by when there is news next."""
+    said = {step.text for step in playbook.spoken_steps() if step.promise is not None}
+    return frozenset(said.union(name for name in (playbook.texts.holding, playbook.texts.joined) if name))
+
+
+def _facts(language: str, *, is_promising: bool) -> dict[str, Any]:
+    """An incident with everything that a text may ask for, in words of an ordinary length; what is to come, on another day."""
     with translation.override(language):
         title = str(Incident.Kind.OUTAGE.label)
-    at = {"$time": _AT.isoformat(), "precision": "minute"}
+    at, tomorrow, work, its_end = (
+        {"$time": (_AT + timedelta(hours=hours)).isoformat(), "precision": "minute"} for hours in (0, 24, 50, 54)
+    )
     return {
         "incident": {
             "title": title,
@@ -81,8 +97,17 @@ def _facts(language: str) -> dict[str, Any]:
             "began_at": at,
             "lasted": {"$duration": 5400},
         },
-        "next_update_at": at,
+        "next_update_at": tomorrow if is_promising else None,
         "restored_at": at,
+        "planned": {
+            "starts_at": work,
+            "ends_at": its_end,
+            "before": tomorrow,
+            "has_started": False,
+            "is_late": False,
+            "how": "",
+        },
+        "only_changes": False,
         "now": at,
         "update": {"text": f"{title}. " * 4, "untranslated": False},
     }
