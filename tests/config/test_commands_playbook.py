@@ -15,6 +15,12 @@ from beforehand.playbooks.models import PlaybookVersion
 SHIPPED_NAMES = sorted(path.parent.name for path in SHIPPED.glob("*/playbook.yaml"))
 
 
+@pytest.fixture(autouse=True)
+def no_database_unless_it_is_asked_for(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("django_db") is None:
+        request.getfixturevalue("no_database")
+
+
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     folder = tmp_path / "outage"

@@ -97,6 +97,7 @@ def test_salutations_are_formal_or_familiar_in_each_language() -> None:
     assert salutation("hi", woman["hi"], "शर्मा", is_formal=True) == "आदरणीया चित्रा शर्मा जी"
 
 
+@pytest.mark.usefixtures("no_database")
 def test_the_playbook_in_seconds_is_in_order_and_differs_in_its_times_only() -> None:
     source, texts = read_bundle(SHIPPED / "outage")
     shortened = in_seconds(source)

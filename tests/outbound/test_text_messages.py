@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 from tests.cast import Cast, make_cast
+from tests.desk import speak_by
 from tests.driving import Drive, alert, driving, outage_rule, post_webhook
 from tests.mailbox import Mailbox
 from tests.outbound.scripted_server import Act
@@ -28,8 +29,6 @@ from beforehand.outbound.delivery import DeliveryLoop, recover_dead
 from beforehand.outbound.media import SmsMedium
 from beforehand.outbound.models import Delivery, Message, MessageBatch
 from beforehand.outbound.sms import SmsCourier
-from beforehand.playbooks.actions import approve_version, push_version
-from beforehand.playbooks.bundles import SHIPPED, read_bundle
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -90,12 +89,6 @@ def cast() -> Cast:
         ContactPoint.objects.create(customer=getattr(cast, name), channel="sms", address=number)
     outage_rule(owner=cast.team, resolve_after_seconds=100_000)
     return cast
-
-
-def speak_by(channels: str) -> None:
-    source, texts = read_bundle(SHIPPED / "outage")
-    version = push_version(source=source.replace("channels: [email]", f"channels: {channels}"), texts=texts, actor="t")
-    approve_version(version, user=None, actor="t")
 
 
 @pytest.fixture

@@ -5,7 +5,16 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from beforehand.engine.playbooks.grammar import PLAYBOOK, STEPS, TEXTS, TRIAL, TRIAL_EXPECT, TRIAL_GIVEN, TRIAL_INCIDENT
+from beforehand.engine.playbooks.grammar import (
+    PLAYBOOK,
+    STEPS,
+    TEXTS,
+    TRIAL,
+    TRIAL_CUSTOMER,
+    TRIAL_EXPECT,
+    TRIAL_GIVEN,
+    TRIAL_INCIDENT,
+)
 from beforehand.engine.playbooks.parse import parse_playbook
 from beforehand.outbound.skeletons import SLOTS
 from beforehand.playbooks.bundles import TEXT_FACTS
@@ -14,7 +23,8 @@ PAGE = (Path(__file__).parents[2] / "docs/playbooks.md").read_text("utf-8")
 
 
 def test_every_word_is_explained() -> None:
-    tables = (PLAYBOOK, TEXTS, TRIAL, TRIAL_INCIDENT, *STEPS.values(), *TRIAL_GIVEN.values(), *TRIAL_EXPECT.values())
+    heads = (PLAYBOOK, TEXTS, TRIAL, TRIAL_INCIDENT, TRIAL_CUSTOMER)
+    tables = (*heads, *STEPS.values(), *TRIAL_GIVEN.values(), *TRIAL_EXPECT.values())
     words = {word for table in tables for word in table}
     assert {word for word in words if not re.search(rf"\b{word}\b", PAGE)} == set()
 
@@ -28,5 +38,5 @@ def test_the_examples_make_a_playbook_together() -> None:
     head, steps, tests = re.findall(r"```yaml\n((?:playbook:|  - if:|tests:).*?)```", PAGE, re.DOTALL)
     text = f"{head}steps:\n{steps}  - tell: first-notice\n  - label: all-clear\n  - label: false-alarm\n{tests}"
     playbook = parse_playbook(text)
-    assert (playbook.approve_by, len(playbook.trials), len(playbook.tasks())) == (("care", "legal"), 1, 1)
+    assert (playbook.approve_by, len(playbook.trials), len(playbook.tasks())) == (("care", "legal"), 2, 1)
     assert YAML(typ="safe", pure=True).load(text)["texts"]["joined"] is None

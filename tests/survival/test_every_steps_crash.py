@@ -42,6 +42,7 @@ from beforehand.playbooks.runs import confirm_run
 from beforehand.promises.duty import acknowledge
 from beforehand.promises.models import Promise
 from tests.cast import Cast, make_cast
+from tests.desk import spoken_over
 from tests.driving import Drive, approve_shipped, driving, outage_rule
 from tests.mailbox import Mailbox
 from tests.playbooks.conftest import TASK
@@ -99,7 +100,7 @@ def outage_playbook(message_class: str, *, change: str = "words") -> PlaybookVer
     """The outage playbook of a class, over mail, then text, then the inbox; perhaps with a task before its end, or not approved."""
     source, texts = read_bundle(SHIPPED / "outage")
     source = source.partition("\ntests:")[0].replace("class: service-critical", f"class: {message_class}")
-    source = source.replace("channels: [email]", "channels: [email, sms, inbox]")
+    source = spoken_over(source, "[email, sms, inbox]")
     if change == "task":
         source = source.replace("  - repeat: still", f"{TASK}  - repeat: still", 1)
     version = push_version(source=source + (" # to be confirmed" if change == "ask" else ""), texts=texts, actor="test")

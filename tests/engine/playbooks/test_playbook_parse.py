@@ -42,7 +42,7 @@ def test_the_shipped_outage_playbook_is_read_as_written():
     assert (playbook.name, playbook.title, playbook.owner) == ("outage", "Network outage", "network-operations")
     assert playbook.message_class is MessageClass.SERVICE_CRITICAL
     assert playbook.audience is AudienceSource.INCIDENT_AFFECTED
-    assert playbook.channels == (Channel.EMAIL,)
+    assert playbook.channels == (Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.INBOX)
     assert playbook.condition is not None
     assert playbook.condition.text == 'incident.kind == "outage" && incident.severity in ["major", "critical"]'
     assert OUTAGE.splitlines()[playbook.condition.place.line - 1].startswith("if:")

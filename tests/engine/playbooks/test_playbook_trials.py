@@ -213,6 +213,14 @@ def test_a_test_says_by_which_channel_its_customer_is_told(customer, by):
     assert (reason, f"What came: at start tell “first” by {by} to affected" in message) == ("test other", True)
 
 
+def test_an_inbox_tells_who_opens_it_so_any_channel_that_works_goes_before_it():
+    inbox_first = trying("{ at: start, tell: first, by: sms }", more="    customer: { has: [inbox, sms] }\n").replace(
+        "channels: [email]", "channels: [inbox, email, sms]"
+    )
+    assert faults(inbox_first) == []
+    assert faults(inbox_first.replace("[inbox, sms] }", "[inbox] }").replace("by: sms", "by: inbox")) == []
+
+
 def test_a_channel_that_runs_over_the_failure_works_again_when_it_is_over_and_fails_again_with_it():
     given = RESOLVED + ", { at: 20 minutes, event: incident.reopened }"
     ends = "{ at: 10 minutes, tell: all-clear, by: email }, { at: 10 minutes, end: resolved }"

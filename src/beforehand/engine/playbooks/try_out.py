@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from beforehand.engine.playbooks.incident_facts import is_met
-from beforehand.engine.playbooks.language import Playbook
+from beforehand.engine.playbooks.language import Channel, Playbook
 from beforehand.engine.playbooks.moves import Advance, Phase, Position, Reach
 from beforehand.engine.playbooks.problems import PlaybookProblem, ProblemReason
 from beforehand.engine.playbooks.run import advance, on_event, on_task_done, restart, start
@@ -194,7 +194,10 @@ class _Tried:
 
 
 def told_by(playbook: Playbook, customer: TrialCustomer | None, *, is_failing: bool) -> str:
-    """The channel by which this customer is told, judged as in earnest; or that only a person can tell them."""
+    """The channel by which this customer is told, judged as in earnest; or that only a person can tell them.
+
+    An inbox tells who opens it, and the next channel has its turn at once: so it is the way where there is no other.
+    """
     one = customer or TrialCustomer()
     ways = [
         Way(
@@ -202,7 +205,7 @@ def told_by(playbook: Playbook, customer: TrialCustomer | None, *, is_failing: b
             _USABLE if one.has is None or channel in one.has else _MISSING,
             is_down=is_failing and channel in one.over_failure,
         )
-        for channel in playbook.channels
+        for channel in sorted(playbook.channels, key=lambda channel: channel is Channel.INBOX)
     ]
     way = ways[chosen_way(ways).place]
     return way.channel if way.decision is _USABLE else A_PERSON
