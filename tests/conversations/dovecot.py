@@ -1,6 +1,7 @@
 """A real Dovecot: its own configuration, data and certificates in a folder of its own, on a free port of this machine."""
 
 import datetime
+import grp
 import ipaddress
 import mailbox
 import os
@@ -141,7 +142,7 @@ class Dovecot:
                 starttls_port=self.starttls_port,
                 internal="dovecot" if is_root else me.pw_name,
                 login="dovenull" if is_root else me.pw_name,
-                group="dovecot" if is_root else me.pw_gid,
+                group="dovecot" if is_root else grp.getgrgid(os.getegid()).gr_name,
                 owner=self._owner.pw_uid,
                 owner_group=self._owner.pw_gid,
             )

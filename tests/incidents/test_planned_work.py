@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from beforehand.detection.models import Alert, Mute
-from beforehand.incidents.actions import IncidentError, narrow_scope, reopen_incident, resolve_incident, widen_scope
+from beforehand.incidents import planned
+from beforehand.incidents.actions import (
+    IncidentError,
+    narrow_scope,
+    refresh_wanted,
+    reopen_incident,
+    resolve_incident,
+    widen_scope,
+)
 from beforehand.incidents.models import Incident, PlannedWork
 from beforehand.incidents.planned import cancel_work, finish_work, move_work, plan_work, start_work
 from beforehand.kit import clock
@@ -226,3 +234,22 @@ def test_a_plan_that_cannot_be_is_refused(changes: dict[str, Any], code: str, ca
     with travel(NOW), pytest.raises(IncidentError, match=code):
         plan(cast, **changes)
     assert not PlannedWork.objects.exists()
+
+
+def test_work_that_cannot_be_told_keeps_no_other_from_being_told(
+    cast: Cast, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with travel(NOW):
+        first, second = plan(cast), plan(cast, component_ids=[cast.other_node.pk])
+        refresh_wanted()
+    tend = planned._tend
+
+    def fails(pk: int, *, now: datetime) -> int:
+        if pk == first.pk:
+            raise ValueError("something in it")
+        return tend(pk, now=now)
+
+    monkeypatch.setattr(planned, "_tend", fails)
+    assert planned.tend_planned(now=NOW) == 1
+    second.refresh_from_db()
+    assert second.announced_at is not None

@@ -124,3 +124,17 @@ def test_nobody_confirms_what_has_ended_a_moment_ago(worker: Drive) -> None:
         assert not confirm_run(Run.objects.get().pk, actor="noor", now=at(4))
         worker.settle()
     assert worker.mailbox.counts() == {}
+
+
+def test_what_the_provider_put_off_while_the_end_came_is_not_tried_again(worker: Drive) -> None:
+    outage_playbook()
+    with travel(at(3)):
+        post_webhook([alert(starts_at=START)])
+        while not Message.objects.exists():
+            worker.decide()
+        # What was under way could not be cancelled with the others, and then came back.
+        MessageBatch.objects.update(state="cancelled", state_reason="resolved")
+        worker.settle()
+    assert set(Message.objects.values_list("state", "reason")) == {("cancelled", "resolved")}
+    assert MessageBatch.objects.get().done_at is not None
+    assert not worker.mailbox.counts()

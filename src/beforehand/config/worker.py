@@ -116,11 +116,17 @@ class Worker:
         log.info("worker_stopped", worker=str(self._senders[0]))
 
     def _named(self, loop: Callable[[], None]) -> Callable[[], None]:
-        """Whatever a thread logs says which worker's it is."""
+        """Whatever a thread logs says which worker's it is; one that fails in its beginning begins anew."""
 
         def named() -> None:
             with structlog.contextvars.bound_contextvars(worker=str(self._senders[0])):
-                loop()
+                while not self._stopping.is_set():
+                    try:
+                        loop()
+                    except Exception:
+                        log.exception("thread_failed")
+                        connection.close()
+                        self._stopping.wait(1.0)
 
         return named
 

@@ -7,6 +7,7 @@ own: a mute holds them back, and raises it if they still fire afterwards.
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import structlog
 from django.db import transaction
 from django.db.models import F, Q
 
@@ -25,6 +26,9 @@ from beforehand.incidents.actions import (
 from beforehand.incidents.affected import origin_of
 from beforehand.incidents.models import Incident, PlannedWork
 from beforehand.kit import clock
+from beforehand.kit.rows import DATABASE_TROUBLE
+
+log = structlog.get_logger()
 
 REMIND_BEFORE = timedelta(hours=24)
 WORD_EVERY = timedelta(hours=2)
@@ -229,7 +233,15 @@ def tend_planned(*, now: datetime) -> int:
         .order_by("starts_at")
         .values_list("pk", flat=True)[:500]
     )
-    return sum(_tend(pk, now=now) for pk in list(due))
+    done = 0
+    for pk in list(due):
+        try:
+            done += _tend(pk, now=now)
+        except DATABASE_TROUBLE:
+            raise
+        except Exception:
+            log.exception("planned_work_failed", incident=pk)  # the others have theirs to be told
+    return done
 
 
 @transaction.atomic

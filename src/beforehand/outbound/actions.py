@@ -178,6 +178,7 @@ def close_done_batches(*, now: datetime) -> int:
     """Mark the batches whose every message has an outcome, and say so in the log; how many."""
     done = 0
     with transaction.atomic():
+        _stop_what_came_back()
         for pk, origin in fetch(
             """
             SELECT b.id, b.origin FROM outbound_messagebatch b
@@ -196,3 +197,18 @@ def close_done_batches(*, now: datetime) -> int:
             )
             done += 1
     return done
+
+
+def _stop_what_came_back() -> None:
+    """A message that was in flight when its batch was cancelled, and was put off by the provider, is not tried again."""
+    bulk(
+        """
+        UPDATE outbound_message m SET state = 'cancelled', reason = b.state_reason, ended_at = now()
+        FROM outbound_messagebatch b
+        WHERE b.state = 'cancelled' AND b.done_at IS NULL AND m.batch_id = b.id AND m.state = 'queued'
+          AND m.bucket = ANY(%s::smallint[])
+          AND NOT EXISTS (SELECT FROM outbound_delivery d
+                          WHERE d.bucket = m.bucket AND d.message_id = m.id AND d.state = 'sending')
+        """,
+        [list(range(64))],
+    )
