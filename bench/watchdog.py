@@ -85,7 +85,6 @@ def plans(now: Any) -> None:
     explained(
         [
             (queries.OPEN_INCIDENTS, {"now": now}),
-            (queries.RUNS, {"incidents": ids}),
             (queries.WAITING_ON_LIST, {"last_bucket": BUCKETS - 1, "incidents": ids, "before": late}),
             (queries.ENDED, {"since": now - queries.LOOKED_BACK, "before": late, "buckets": buckets}),
         ]

@@ -1,6 +1,6 @@
 """What a person does about a promise: takes it with one press, promises an outcome, moves it, says that it is there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -72,15 +72,15 @@ def promise_title(promise: Promise) -> str:
     return str(TITLES[promise.outcome])
 
 
+def incidents_of(promises: Iterable[Promise]) -> set[int]:
+    """The ids of the incidents that these promises are about."""
+    return {int(one.audience.partition(":")[2]) for one in promises if one.audience.startswith("incident:")}
+
+
 def promise_lines(promises: Sequence[Promise], known: Sequence[Incident] = ()) -> list[PromiseLine]:
     """Each promise with its incident or its customer; at most two queries."""
     by_origin = {origin_of(incident.pk): incident for incident in known}
-    missing = {
-        int(promise.audience.partition(":")[2])
-        for promise in promises
-        if promise.audience.startswith("incident:") and promise.audience not in by_origin
-    }
-    if missing:
+    if missing := incidents_of(promises) - {incident.pk for incident in known}:
         by_origin |= {origin_of(incident.pk): incident for incident in Incident.objects.filter(pk__in=missing)}
     alone = {int(one.audience[9:]) for one in promises if one.audience.startswith("customer:")}
     customers = {audience_of(pk): one for pk, one in Customer.objects.in_bulk(alone).items()} if alone else {}

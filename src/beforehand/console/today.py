@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_POST
 
 from beforehand.console.access import PageRequest, allowed
 from beforehand.console.live import live_url
-from beforehand.console.promises import PromiseLine, promise_lines
+from beforehand.console.promises import PromiseLine, incidents_of, promise_lines
 from beforehand.conversations.queries import Inbox, inbox_now
 from beforehand.events.actions import LEFT_OUT_SUBJECT, LEFT_OUT_TYPE
 from beforehand.events.models import SubscriptionFailure, WorkerBeat
@@ -29,11 +30,11 @@ from beforehand.kit.web.templatetags.kit import number
 from beforehand.playbooks.learning import changes_due
 from beforehand.playbooks.models import Run
 from beforehand.playbooks.queries import Hanging, HangingReason, left_hanging, open_tasks
+from beforehand.promises.models import Promise
 from beforehand.promises.queries import (
     LOOKED_AT,
     Unowned,
-    broken_since,
-    due_and_held,
+    due_held_broken,
     unowned_promises,
 )
 
@@ -98,15 +99,15 @@ def retry(request: PageRequest, failure_id: int) -> HttpResponse:
 
 def _context(request: PageRequest) -> dict[str, Any]:
     now = clock.now()
-    incidents = list(
-        Incident.objects.filter(state=Incident.State.OPEN).select_related("owner").order_by("-pk")[: SHOWN + 1]
-    )
-    (due, yours), broken = due_and_held(request.user, limit=LOOKED_AT), broken_since(now - A_DAY, limit=SHOWN)
+    due, yours, broken = due_held_broken(request.user, since=now - A_DAY, looked_at=LOOKED_AT)
+    broken = broken[:SHOWN]
     unowned = unowned_promises(due, now=now)
     ownerless = [promise for promise in due if promise.owner_id is None][:SHOWN]
     due = due[:SHOWN]
     promises = [*due, *broken, *yours, *ownerless, *(one.promise for one in unowned)]
-    lines = {line.promise.pk: line for line in promise_lines(promises, incidents)}
+    known = _newest_open_and_promised(promises)
+    incidents = [one for one in known if one.state == Incident.State.OPEN][: SHOWN + 1]
+    lines = {line.promise.pk: line for line in promise_lines(promises, known)}
     rows = left_hanging(now=now)
     stopped = Run.objects.filter(
         state__in=(Run.State.CONFIRMING, Run.State.FAILED), incident__state=Incident.State.OPEN
@@ -137,6 +138,13 @@ def _context(request: PageRequest) -> dict[str, Any]:
         "violations": sum(not row.is_owned for row in rows),
         "alarms": [(row, hanging_sentence(row)) for row in rows if row.is_owned],
     }
+
+
+def _newest_open_and_promised(promises: list[Promise]) -> list[Incident]:
+    """The newest open incidents, and those that these promises are about; the newest first. One query."""
+    newest = Incident.objects.filter(state=Incident.State.OPEN).order_by("-pk").values("pk")[: SHOWN + 1]
+    wanted = Q(pk__in=newest) | Q(pk__in=incidents_of(promises))
+    return list(Incident.objects.filter(wanted).select_related("owner").order_by("-pk"))
 
 
 def _ownerless(lines: list[PromiseLine]) -> list[Trouble]:

@@ -66,17 +66,19 @@ SELECT i.id, i.public_id, i.title, i.affected_count, i.opened_at, i.affected_at,
        EXISTS (SELECT FROM promises_promise p
                WHERE p.audience = 'incident:' || i.id AND p.kind = 'update' AND p.rhythm = 'every_step'
                  AND p.state = 'open' AND p.due_at > %(now)s),
-       (SELECT max(p.due_at) FROM promises_promise p WHERE p.audience = 'incident:' || i.id AND p.kind = 'update')
+       (SELECT max(p.due_at) FROM promises_promise p WHERE p.audience = 'incident:' || i.id AND p.kind = 'update'),
+       (SELECT max(p.due_at) FROM promises_promise p
+        WHERE p.audience = 'incident:' || i.id AND p.kind = 'update' AND p.rhythm = 'only_changes'
+        HAVING NOT bool_or(p.state = 'open' AND p.due_at > %(now)s)),
+       r.state, r.wake_at, r.position->>'told_step' IS NULL, r.started_at, r.version_id
 FROM incidents_incident i LEFT JOIN accounts_team t ON t.id = i.owner_id
+LEFT JOIN playbooks_run r ON r.incident_id = i.id
 WHERE i.state = 'open'
   AND NOT EXISTS (SELECT FROM incidents_plannedwork w WHERE w.incident_id = i.id AND w.announced_at IS NULL)
-ORDER BY i.id
+ORDER BY i.id, r.id
 """
-
-RUNS = """
-SELECT r.incident_id, r.state, r.wake_at, r.position->>'told_step' IS NULL, r.started_at, r.version_id
-FROM playbooks_run r WHERE r.incident_id = ANY(%(incidents)s) ORDER BY r.id
-"""
+"""Every open incident, once for each of its runs; the last time of its own says when the words to those who want only what
+changes ran out, where they did."""
 
 WANTS_ONLY_CHANGES = """
 SELECT a.incident_id, count(*) FROM incidents_affected a JOIN customers_customer c ON c.id = a.customer_id
@@ -84,14 +86,6 @@ WHERE a.bucket BETWEEN 0 AND %(last_bucket)s::smallint AND a.incident_id = ANY(%
   AND a.state = 'affected' AND c.rhythm = 'only_changes'
 GROUP BY a.incident_id
 """
-RAN_OUT = """
-SELECT i.id, max(p.due_at) FROM incidents_incident i
-JOIN promises_promise p ON p.audience = 'incident:' || i.id AND p.kind = 'update' AND p.rhythm = 'only_changes'
-WHERE i.id = ANY(%(incidents)s::bigint[])
-GROUP BY i.id HAVING NOT bool_or(p.state = 'open' AND p.due_at > %(now)s)
-"""
-"""Where somebody who wants only what changes was promised a word, and none is promised now."""
-
 WAITING_ON_LIST = """
 SELECT a.incident_id, a.state <> 'affected', count(*), min(coalesce(a.left_at, a.joined_at))
 FROM incidents_affected a
@@ -147,6 +141,7 @@ class _Open:
     owner: str
     has_promise: bool
     promised_until: datetime | None
+    rare_ran_out: datetime | None
 
     def hanging(self, reason: HangingReason, since: datetime, owner: str = "", customers: int = -1) -> Hanging:
         count = self.affected if customers < 0 else customers
@@ -168,10 +163,14 @@ def left_hanging(*, now: datetime) -> list[Hanging]:
     Every open incident that touches somebody needs a promise in the future, or a run that wakes before its first word;
     every joiner and leaver has been heeded; everyone who was told of an incident that ended has been told its end.
     """
-    incidents = [_Open(*row) for row in fetch(OPEN_INCIDENTS, {"now": now})]
+    opened: dict[int, _Open] = {}
     runs: dict[int, list[_RunPlace]] = {}
-    for row in fetch(RUNS, {"incidents": [one.id for one in incidents]}):
-        runs.setdefault(row[0], []).append(_RunPlace(*row[1:]))
+    for row in fetch(OPEN_INCIDENTS, {"now": now}):
+        incident, run = row[:10], row[10:]
+        opened.setdefault(row[0], _Open(*incident))
+        if run[0] is not None:
+            runs.setdefault(row[0], []).append(_RunPlace(*run))
+    incidents = list(opened.values())
     found = [hanging for one in incidents for hanging in _of_open(one, runs.get(one.id, []), now=now)]
     rare = _of_rare_words(incidents, now=now)
     return [*found, *rare, *_on_lists(incidents, runs, now=now), *_of_ended(now=now)]
@@ -209,8 +208,7 @@ def _of_open(one: _Open, runs: Sequence[_RunPlace], *, now: datetime) -> Iterabl
 
 def _of_rare_words(incidents: Sequence[_Open], *, now: datetime) -> Iterable[Hanging]:
     """Who wants only what changes is promised a word too; they are counted only where that promise ran out."""
-    rows = fetch(RAN_OUT, {"incidents": [one.id for one in incidents], "now": now})
-    ran_out = {incident_id: until for incident_id, until in rows if until < now - GRACE}
+    ran_out = {one.id: one.rare_ran_out for one in incidents if one.rare_ran_out and one.rare_ran_out < now - GRACE}
     if not ran_out:
         return
     counts = dict(bulk_fetch(WANTS_ONLY_CHANGES, {"last_bucket": BUCKETS - 1, "incidents": list(ran_out)}))

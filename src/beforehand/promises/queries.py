@@ -81,13 +81,26 @@ def unowned_promises(promises: Iterable[Promise], *, now: datetime) -> list[Unow
     return [Unowned(promise, gap) for promise, gap in missing if gap is not None]
 
 
-def due_and_held(person: User, *, limit: int) -> tuple[list[Promise], list[Promise]]:
-    """Open promises: the ones due first, and those that this person answers for, each by when they are due. One query."""
-    soonest = Promise.objects.filter(state=Promise.State.OPEN).order_by("due_at", "pk").values("pk")[:limit]
-    own = held_by(person).values("pk")[:20]
-    found = Promise.objects.filter(Q(pk__in=soonest) | Q(pk__in=own)).select_related("owner", "assignee")
-    promises = list(found.order_by("due_at", "pk"))
-    return promises[:limit], [one for one in promises if one.assignee_id == person.pk][:20]
+def due_held_broken(
+    person: User, *, since: datetime, looked_at: int, shown: int = 20
+) -> tuple[list[Promise], list[Promise], list[Promise]]:
+    """The open promises due first; those that this person answers for; and those broken since then, the last first. One query."""
+    soonest = Promise.objects.filter(state=Promise.State.OPEN).order_by("due_at", "pk").values("pk")[:looked_at]
+    own = held_by(person).values("pk")[:shown]
+    broken = Promise.objects.filter(state=Promise.State.BROKEN, ended_at__gte=since)
+    lately = broken.order_by("-ended_at").values("pk")[:shown]
+    wanted = Promise.objects.filter(Q(pk__in=soonest) | Q(pk__in=own) | Q(pk__in=lately))
+    found = list(wanted.select_related("owner", "assignee").order_by("due_at", "pk"))
+    still_open = [one for one in found if one.state == Promise.State.OPEN]
+    return (
+        still_open[:looked_at],
+        [one for one in still_open if one.assignee_id == person.pk][:shown],
+        sorted((one for one in found if one.state == Promise.State.BROKEN), key=_ended_at, reverse=True),
+    )
+
+
+def _ended_at(promise: Promise) -> datetime:
+    return promise.ended_at or promise.due_at
 
 
 LOOKED_AT = 200
@@ -99,9 +112,3 @@ def due_soonest(*, limit: int = 10) -> list[Promise]:
     return list(
         Promise.objects.filter(state=Promise.State.OPEN).select_related("owner", "assignee").order_by("due_at")[:limit]
     )
-
-
-def broken_since(at: datetime, *, limit: int = 20) -> list[Promise]:
-    """Promises that were broken since then, the last one first."""
-    broken = Promise.objects.filter(state=Promise.State.BROKEN, ended_at__gte=at)
-    return list(broken.select_related("owner").order_by("-ended_at")[:limit])
