@@ -97,6 +97,27 @@ def test_a_table_escapes_what_people_typed_and_keeps_our_markup() -> None:
     assert "<script>" not in html
 
 
+def test_each_cell_of_a_table_says_its_columns_name_where_a_telephone_makes_cards_of_rows() -> None:
+    html = draw(
+        '{% table caption="c" %}<thead><tr><th>Who</th><th>What & "how"<br>much</th><th><span class="sr-only">Do</span></th></tr></thead>'
+        '<tbody><tr><th scope="row">{{ name }}</th><td class="is-prose">1</td><td>2</td></tr><tr><td>3</td></tr></tbody>{% endtable %}',
+        name="Bram",
+    )
+    assert '<table class="is-cards">' in html
+    assert (
+        '<th scope="row">Bram</th><td data-label="What & &quot;how&quot; much" class="is-prose">1</td><td>2</td>'
+        in html
+    )
+    assert '<tr><td data-label="Who">3</td></tr>' in html
+
+
+def test_a_table_of_a_few_figures_stays_one_on_a_telephone() -> None:
+    head = '<thead><tr><th>Language</th><th class="is-number">Told</th>{{ more }}</tr></thead><tbody></tbody>'
+    assert "is-cards" not in draw(f'{{% table caption="c" %}}{head}{{% endtable %}}', more="")
+    many = head.replace("{{ more }}", '<th class="is-number">x</th>' * 3)
+    assert "is-cards" in draw(f'{{% table caption="c" %}}{many}{{% endtable %}}')
+
+
 def test_a_timeline_entry_escapes_its_text_and_takes_its_direction() -> None:
     html = draw(
         '{% timeline label="t" %}{% entry at=at title=t lang="ar" %}{{ t }}{% endentry %}{% endtimeline %}',

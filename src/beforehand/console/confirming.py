@@ -6,12 +6,14 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from beforehand.console.access import PageRequest, actor_of, allowed
 from beforehand.console.asking import is_confirmed
 from beforehand.console.incident_writing import GET_OR_POST, room_of
 from beforehand.console.runs import confirm_reason, spoken_length
+from beforehand.console.templatetags.console import channel_name
 from beforehand.kit import clock
 from beforehand.outbound.models import Channel
 from beforehand.outbound.templates import MailValueError, TemplateRefusedError
@@ -49,6 +51,7 @@ def confirm(request: PageRequest, public_id: UUID) -> HttpResponse:
         "incident": run.incident,
         "plan": plan,
         "count": count,
+        "channels": pgettext("between the parts of a list", ", ").join(channel_name(one) for one in plan.channels),
         "has_changed": has_changed,
         "reason": confirm_reason(str((run.pending or {}).get("reason", "")), count=count),
         "channels": ", ".join(str(Channel(channel).label) for channel in plan.channels),

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.cache import cache
 from django.db.models import BooleanField, Case, Count, ExpressionWrapper, F, Func, Q, TextField, Value, When
+from django.utils import translation
+from django.utils.translation import pgettext
 
 from beforehand.customers.impact import components_above, components_below
 from beforehand.customers.models import Component
@@ -291,7 +293,13 @@ def place_names(incident: Incident) -> dict[str, str]:
         for language, name in (texts or {}).items():
             if name and name not in found.setdefault(language, []):
                 found[language].append(name)
-    return {language: ", ".join(names) for language, names in found.items()}
+    return {language: _listed(names, language) for language, names in found.items()}
+
+
+def _listed(names: Sequence[str], language: str) -> str:
+    """These names in a row, with the comma that this language writes."""
+    with translation.override(language):
+        return pgettext("between the parts of a list", ", ").join(names)
 
 
 LISTED = """

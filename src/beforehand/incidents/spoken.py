@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from beforehand.accounts.installation import BrandSetting
 from beforehand.customers.models import Component
@@ -43,7 +44,11 @@ def words_on(
         sentences = [
             Sentence(_what_is_wrong(incident.kind), 0),
             Sentence(_("It affects %(what)s.") % {"what": what}, 1) if what else None,
-            Sentence(_("Where: %(area)s.") % {"area": own.get("area") or ", ".join(places)}, 2)
+            Sentence(
+                _("Where: %(area)s.")
+                % {"area": own.get("area") or pgettext("between the parts of a list", ", ").join(places)},
+                2,
+            )
             if not what and (own.get("area") or places)
             else None,
             Sentence(_("The cause: %(cause)s.") % {"cause": own["cause"].rstrip(".।")}, 4)

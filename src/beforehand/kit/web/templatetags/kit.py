@@ -18,12 +18,14 @@ from django.utils.safestring import SafeString, mark_safe
 
 from beforehand.kit.clock import now
 from beforehand.kit.web import times
+from beforehand.kit.web.cells import is_of_figures, labelled
 from beforehand.kit.web.forms import control
 from beforehand.kit.web.tones import tone_of
 
 register = template.Library()
 
 MIRRORED_ICONS = frozenset({"next", "previous", "sign-out", "send", "external", "playbook"})
+_CARDS = SafeString(' class="is-cards"')
 THEMES = {"light": "calm-light", "dark": "calm-dark"}
 
 
@@ -282,11 +284,15 @@ def field(bound: Any, optional: bool = True) -> dict[str, Any]:
 
 @register.simple_block_tag
 def table(content: str, caption: str, hide_caption: bool = False) -> SafeString:
-    """`{% table caption="…" %}<thead>…<tbody>…{% endtable %}`: scrolls sideways within itself, its head stays."""
+    """`{% table caption="…" %}<thead>…<tbody>…{% endtable %}`: scrolls sideways within itself, its head stays.
+
+    On a telephone each row is a card in which every cell says its column's name; a few columns of figures stay a table.
+    """
     return format_html(
         '<div class="table-box" role="region" aria-label="{}" tabindex="0">'
-        '<table><caption class="{}">{}</caption>{}</table></div>',
-        caption, "sr-only" if hide_caption else "", caption, _drawn(content),
+        '<table{}><caption class="{}">{}</caption>{}</table></div>',
+        caption, _CARDS if not is_of_figures(content) else "", "sr-only" if hide_caption else "", caption,
+        labelled(content.strip()),
     )  # fmt: skip
 
 
