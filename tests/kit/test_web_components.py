@@ -100,7 +100,8 @@ def test_a_table_escapes_what_people_typed_and_keeps_our_markup() -> None:
 def test_each_cell_of_a_table_says_its_columns_name_where_a_telephone_makes_cards_of_rows() -> None:
     html = draw(
         '{% table caption="c" %}<thead><tr><th>Who</th><th>What & "how"<br>much</th><th><span class="sr-only">Do</span></th></tr></thead>'
-        '<tbody><tr><th scope="row">{{ name }}</th><td class="is-prose">1</td><td>2</td></tr><tr><td>3</td></tr></tbody>{% endtable %}',
+        '<tbody><tr><th scope="row">{{ name }}</th><td class="is-prose">1</td><td>2</td></tr><tr><td>3</td></tr>'
+        '<tr><td colspan="2">both</td><td>4</td></tr><tr><th scope="row">E</th><td></td></tr></tbody>{% endtable %}',
         name="Bram",
     )
     assert '<table class="is-cards">' in html
@@ -109,6 +110,7 @@ def test_each_cell_of_a_table_says_its_columns_name_where_a_telephone_makes_card
         in html
     )
     assert '<tr><td data-label="Who">3</td></tr>' in html
+    assert '<tr><td colspan="2">both</td><td>4</td></tr>' in html
 
 
 def test_a_table_of_a_few_figures_stays_one_on_a_telephone() -> None:

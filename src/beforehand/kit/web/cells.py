@@ -7,6 +7,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 _HEAD = re.compile(r"<thead\b.*?</thead>", re.DOTALL)
 _HEADING = re.compile(r"<th\b([^>]*)>(.*?)</th>", re.DOTALL)
+_SPAN = re.compile(r'colspan="(\d+)"')
 _ROW_OR_CELL = re.compile(r"<(tr|td|th)\b([^>]*)>")
 
 
@@ -36,8 +37,9 @@ def labelled(table: str) -> SafeString:
             at = 0
             return found[0]
         name = names[at] if at < len(names) else ""
-        at += 1
-        if found[1] == "th" or not name or "colspan" in found[2]:
+        span = _SPAN.search(found[2])
+        at += int(span[1]) if span else 1
+        if found[1] == "th" or not name or span:
             return found[0]
         return f'<td data-label="{name}"{found[2]}>'
 
