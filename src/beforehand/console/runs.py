@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
-from babel.units import format_unit
+from babel.dates import format_timedelta
 from django.utils.translation import gettext as _
 
 from beforehand.console.reasons import audience_name
@@ -14,6 +15,9 @@ from beforehand.kit import clock
 from beforehand.kit.web import times
 from beforehand.kit.web.templatetags.kit import number
 from beforehand.playbooks.models import Run
+
+Unit = Literal["day", "hour", "minute", "second"]
+UNITS: tuple[tuple[Unit, int], ...] = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 def run_sentence(run: Run) -> str:
@@ -176,15 +180,16 @@ def spoken_length(length: timedelta, *, units: int = 4) -> str:
     """A length of time in the reader's words, in its largest `units` units: "1 hour 55 minutes"."""
     parts: list[str] = []
     seconds = int(length.total_seconds())
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+    for unit, size in UNITS:
         count, seconds = divmod(seconds, size)
         if count or (unit == "second" and not parts):
-            parts.append(
-                format_unit(
-                    count, f"duration-{unit}", length="long", locale=times.babel_locale(), numbering_system="latn"
-                )
-            )
+            parts.append(_of_unit(timedelta(seconds=count * size), unit))
     return " ".join(parts[:units])
+
+
+def _of_unit(length: timedelta, unit: Unit) -> str:
+    """So many of one unit. Babel's `format_unit` has no words for days and hours in some languages; this has."""
+    return format_timedelta(length, granularity=unit, threshold=float("inf"), locale=times.babel_locale())
 
 
 def event_name(event: str) -> str:
