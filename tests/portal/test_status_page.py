@@ -8,6 +8,7 @@ from django.test import Client
 
 from beforehand.incidents.actions import cancel_incident, post_update, resolve_incident
 from beforehand.incidents.affected import origin_of
+from beforehand.incidents.models import PlannedWork
 from beforehand.kit import clock
 from beforehand.promises.models import Promise
 from tests.cast import CUSTOMERS, Cast
@@ -160,6 +161,24 @@ def test_what_does_not_work_stands_above_what_works_badly(cast: Cast, browser: B
     words = Page(browser().get("/").content.decode()).words
     assert "2 problems right now" in words
     assert words.index("Internet outage") < words.index("Slow e-mail")
+
+
+def test_work_that_is_only_planned_is_no_problem_until_it_begins(cast: Cast, browser: Browser) -> None:
+    work = outage(cast, kind="planned", texts={"en": {"title": "New switch"}}, began_at=START + timedelta(hours=5))
+    PlannedWork.objects.create(
+        incident=work, starts_at=START + timedelta(hours=5), ends_at=START + timedelta(hours=7),
+        announce_at=START, announced_at=START,
+    )  # fmt: skip
+    words = Page(browser().get("/").content.decode()).words
+    assert "Everything works" in words
+    assert "Below you see the work that we have planned." in words
+    assert "New switch" in words
+    outage(cast)
+    words = Page(browser().get("/").content.decode()).words
+    assert "1 problem right now" in words
+    assert words.index("Internet outage") < words.index("New switch")
+    with clock.travel(START + timedelta(hours=6)):
+        assert "2 problems right now" in Page(browser().get("/").content.decode()).words
 
 
 def test_the_part_that_stays_fresh_is_the_page_without_its_frame(cast: Cast, browser: Browser) -> None:

@@ -79,6 +79,11 @@ class PublicStatus:
     more: bool
     """Whether more is wrong than a page holds."""
 
+    @property
+    def wrong(self) -> tuple[Problem, ...]:
+        """What is wrong right now: work that is planned and has not begun is announced, and wrong yet for nobody."""
+        return tuple(one for one in self.current if not one.is_coming)
+
 
 def public_status(*, language: str, fallback: str, now: datetime) -> PublicStatus:
     """The public incidents: those open, gravest and newest first, and those that ended within a week. Five queries."""
@@ -90,7 +95,10 @@ def public_status(*, language: str, fallback: str, now: datetime) -> PublicStatu
     read = problems([*current[:MAX_OPEN], *ended], language=language, fallback=fallback)
     return PublicStatus(
         current=tuple(
-            sorted((one for one in read if one.is_open), key=lambda one: (one.tone != "urgent", -one.incident_id))
+            sorted(
+                (one for one in read if one.is_open),
+                key=lambda one: (one.is_coming, one.tone != "urgent", -one.incident_id),
+            )
         ),
         ended=tuple(one for one in read if not one.is_open),
         more=len(current) > MAX_OPEN,
