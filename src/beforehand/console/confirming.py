@@ -13,7 +13,6 @@ from beforehand.console.access import PageRequest, actor_of, allowed
 from beforehand.console.asking import is_confirmed
 from beforehand.console.incident_writing import GET_OR_POST, room_of
 from beforehand.console.runs import confirm_reason, spoken_length
-from beforehand.console.templatetags.console import channel_name
 from beforehand.kit import clock
 from beforehand.outbound.models import Channel
 from beforehand.outbound.templates import MailValueError, TemplateRefusedError
@@ -51,10 +50,11 @@ def confirm(request: PageRequest, public_id: UUID) -> HttpResponse:
         "incident": run.incident,
         "plan": plan,
         "count": count,
-        "channels": pgettext("between the parts of a list", ", ").join(channel_name(one) for one in plan.channels),
         "has_changed": has_changed,
         "reason": confirm_reason(str((run.pending or {}).get("reason", "")), count=count),
-        "channels": ", ".join(str(Channel(channel).label) for channel in plan.channels),
+        "channels": pgettext("between the parts of a list", ", ").join(
+            str(Channel(one).label) for one in plan.channels
+        ),
         "promise": spoken_length(plan.promise) if plan.promise else "",
         "rows": [
             (
