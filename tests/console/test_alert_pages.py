@@ -141,8 +141,8 @@ def test_rules_say_what_they_did_lately_and_are_switched(some_alerts: Incident, 
     with travel(at(5)):
         page = page_of(supervisor, "rules/")
     row = next(row for row in page.split("<tr>") if "Fibre node down" in row)
-    assert row.count('<td class="is-number">2</td>') == 1  # one of them muted
-    assert row.count('<td class="is-number">1</td>') == 1
+    assert row.count('<td data-label="Alerts in 7 days" class="is-number">2</td>') == 1  # one of them muted
+    assert row.count('<td data-label="Incidents in 7 days" class="is-number">1</td>') == 1
     supervisor.post("/console/alerts/rules/node-down/switch/", {"to": "off"})
     assert not AlertRule.objects.get(slug="node-down").is_enabled
     assert "out of force" in page_of(supervisor, "rules/")
