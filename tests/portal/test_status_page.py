@@ -8,7 +8,7 @@ from django.test import Client
 
 from beforehand.incidents.actions import cancel_incident, post_update, resolve_incident
 from beforehand.incidents.affected import origin_of
-from beforehand.incidents.models import PlannedWork
+from beforehand.incidents.models import Incident, PlannedWork
 from beforehand.kit import clock
 from beforehand.promises.models import Promise
 from tests.cast import CUSTOMERS, Cast
@@ -164,7 +164,8 @@ def test_what_does_not_work_stands_above_what_works_badly(cast: Cast, browser: B
 
 
 def test_work_that_is_only_planned_is_no_problem_until_it_begins(cast: Cast, browser: Browser) -> None:
-    work = outage(cast, kind="planned", texts={"en": {"title": "New switch"}}, began_at=START + timedelta(hours=5))
+    work = outage(cast, kind="planned", texts={"en": {"title": "New switch"}})
+    Incident.objects.filter(pk=work.pk).update(began_at=START + timedelta(hours=5))
     PlannedWork.objects.create(
         incident=work, starts_at=START + timedelta(hours=5), ends_at=START + timedelta(hours=7),
         announce_at=START, announced_at=START,
