@@ -153,7 +153,7 @@ def _ownerless(lines: list[PromiseLine]) -> list[Trouble]:
         Trouble(
             _("No team owns a promise"),
             _("%(about)s: give the incident an owner, or make the team that its playbook names.")
-            % {"about": f"\u2068{line.about}\u2069"},  # a title in another script does not turn the sentence round
+            % {"about": line.about},
             line.promise.made_at,
             reverse("console:promise", args=[line.promise.public_id]),
         )
