@@ -63,7 +63,7 @@ def test_an_update_of_blocks_is_told_in_every_language_and_stated(caller: Caller
     assert posted["texts"]["en"].split("\n\n") == [
         "Digging works have cut one of our cables.",
         "The outage is in Groningen.",
-        "We expect to have it repaired by 12:00\u202fPM. If that changes, we announce the new time.",
+        "We expect to have it repaired by 12:00\u202fPM (Netherlands Time). If that changes, we announce the new time.",
     ]
     assert "خرونينغن" in posted["texts"]["ar"]
     assert ok(caller.get(address))["texts"]["hi"]["cause"] == "खुदाई के काम में कटी केबल"
