@@ -11,7 +11,7 @@ from beforehand.customers.models import Customer
 from beforehand.events.models import Event
 from beforehand.incidents.actions import post_update, resolve_incident
 from beforehand.incidents.affected import put_on_list, take_off_list
-from beforehand.incidents.models import Affected
+from beforehand.incidents.models import Affected, Incident, PlannedWork
 from beforehand.kit import clock
 from beforehand.kit.links import MY_PAGE, UNSUBSCRIBE
 from beforehand.kit.signing import sign
@@ -66,6 +66,23 @@ def test_nothing_is_wrong_for_whom_nothing_is(cast: Cast, browser: Browser) -> N
     words = Page(browser().get(link(cast.elif_) + "?lang=en").content.decode()).words
     assert "Nothing is wrong for you" in words
     assert "Internet outage" not in words
+
+
+def test_work_that_is_only_planned_is_announced_and_not_called_a_problem(cast: Cast, browser: Browser) -> None:
+    work = outage(cast, kind="planned")
+    begins = START + timedelta(hours=5)
+    Incident.objects.filter(pk=work.pk).update(began_at=begins)
+    PlannedWork.objects.create(
+        incident=work, starts_at=begins, ends_at=begins + timedelta(hours=2), announce_at=START, announced_at=START
+    )
+    words = Page(browser().get(link(cast.dana)).content.decode()).words
+    assert "Work is planned that concerns you" in words
+    assert "It has not begun." in words
+    assert "A problem concerns you" not in words
+    with clock.travel(begins):
+        words = Page(browser().get(link(cast.dana)).content.decode()).words
+    assert "A problem concerns you" in words
+    assert "We are carrying out the work that we announced." in words
 
 
 def test_a_part_without_a_public_name_is_not_named(cast: Cast, browser: Browser) -> None:

@@ -97,6 +97,11 @@ class Now:
         return sum(letter.is_unread for letter in self.inbox)
 
     @property
+    def wrong(self) -> tuple[Touch, ...]:
+        """What is wrong right now; what is only planned is not."""
+        return tuple(touch for touch in self.touches if not touch.problem.is_coming)
+
+    @property
     def is_being_helped(self) -> bool:
         """Nothing that we know of is wrong, but the customer says that something is, and a person looks into it."""
         return any(one.is_open for one in self.questions)

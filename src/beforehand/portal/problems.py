@@ -143,7 +143,7 @@ def problems(
             places=tuple(places[incident.pk]),
             cause=_said(incident, "cause", language=language, fallback=fallback),
             advice=_said(incident, "advice", language=language, fallback=fallback),
-            doing=_doing(incident.kind),
+            doing=_doing(incident),
             began_at=incident.began_at,
             ended_at=incident.ended_at,
             lasted=spoken_duration(incident.ended_at - incident.began_at, language=language)
@@ -170,12 +170,14 @@ def _title(incident: Incident, *, language: str, fallback: str) -> str:
     return kind[:1].upper() + kind[1:]
 
 
-def _doing(kind: str) -> str:
-    match kind:
+def _doing(incident: Incident) -> str:
+    match incident.kind:
         case Incident.Kind.OUTAGE:
             return _("Our engineers are locating the fault and repairing it.")
         case Incident.Kind.DEGRADED:
             return _("Our engineers are finding out what slows things down.")
+        case Incident.Kind.PLANNED if incident.began_at > clock.now():
+            return _("It has not begun. We tell you when it begins, and when it is done.")
         case Incident.Kind.PLANNED:
             return _("We are carrying out the work that we announced.")
         case Incident.Kind.RECALL:
