@@ -35,7 +35,7 @@ demo: setup
 	@$(BIN)/beforehand demo $(ARGS)
 
 test: setup $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: setup $(VENV)/dev.stamp
 	$(BIN)/ruff format --check src tests bench
