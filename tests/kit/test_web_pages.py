@@ -16,7 +16,7 @@ from beforehand.kit.web.middleware import ContentSecurityMiddleware, ReaderZoneM
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "src/beforehand/kit/web"
 PHYSICAL_CSS = re.compile(
-    r"(?<![\w-])(?:(?:margin|padding|border)-(?:left|right)|left|right|text-align:\s*(?:left|right)|float)\s*:"
+    r"(?<![\w-])(?:(?:(?:margin|padding|border)-(?:left|right)|left|right)\s*:|(?:text-align|float):\s*(?:left|right)\b)"
 )
 PHYSICAL_CLASS = re.compile(
     r"""class="[^"]*(?<![\w-])(?:[a-z]+:)*-?(?:[mp][lr]-|left-|right-|text-left|text-right|border-[lr]\b|rounded-[lr]\b)"""
