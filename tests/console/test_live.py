@@ -21,7 +21,7 @@ from tests.cast import Cast
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
-PATIENCE = 15
+PATIENCE = 60
 
 
 class Stream:

@@ -189,9 +189,10 @@ class Hub:
                     self._ready.set()
                     while True:
                         await self._pass_on(connection)
+                        # Rest first: what happens after a quiet moment is then read at once.
+                        await asyncio.sleep(PAUSE)
                         async for _notice in connection.notifies(timeout=POLL, stop_after=1):
                             pass
-                        await asyncio.sleep(PAUSE)
             except psycopg.Error as error:
                 # The place is kept: what happens meanwhile is read when the server is back.
                 log.warning("live_connection_lost", error=str(error))
