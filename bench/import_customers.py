@@ -23,30 +23,14 @@ from bench.tools import Cluster, fdatasync_per_second, machine_line, percentile,
 def use(cluster: Cluster) -> None:
     """Make Django speak to this server; nothing else of an installation is needed here."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
-    import django
-    from django.conf import settings
-
-    settings.configure(
-        SECRET_KEY="bench",
-        INSTALLED_APPS=[
-            "django.contrib.auth",
-            "django.contrib.contenttypes",
-            "beforehand.events",
-            "beforehand.accounts",
-            "beforehand.customers",
-        ],
-        AUTH_USER_MODEL="accounts.User",
-        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-        USE_TZ=True,
-        DATABASES={
-            "default": {
-                "ENGINE": "django.db.backends.postgresql",
-                "NAME": "postgres",
-                "USER": "postgres",
-                "HOST": str(cluster.folder),
-            }
-        },
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="beforehand.config.settings",
+        BEFOREHAND_DATABASE_URL=f"postgresql://postgres@/postgres?host={cluster.folder}",
+        BEFOREHAND_SECRET_KEY="bench-bench-bench-bench-bench-bench-bench",
+        BEFOREHAND_HOME=str(cluster.folder / "home"),
     )
+    import django
+
     django.setup()
     from django.core.management import call_command
 
