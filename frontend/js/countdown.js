@@ -1,5 +1,5 @@
 // Counts a promise down: "9:41 left", "2 hr, 5 min left", "overdue by 3 min". Without it the exact time stands there alone.
-import { language, now } from "./reader.js";
+import { language, now, whenIdle } from "./reader.js";
 
 const SECOND = 1000;
 
@@ -34,7 +34,7 @@ function tick() {
 }
 
 export function startCountdowns() {
-  tick();
+  whenIdle(tick);
   setInterval(tick, SECOND);
   document.addEventListener("visibilitychange", tick);
   document.addEventListener("htmx:load", tick);

@@ -38,6 +38,17 @@ export function startReader() {
     const difference = written - (performance.timeOrigin + page.responseStart);
     if (Math.abs(difference) > 3000) offset = difference;
   }
+  whenIdle(rememberZone);
+}
+
+// To ask a browser for its zone or its words for time takes a slow telephone a quarter of a second, the first time. The server
+// wrote both: what only keeps them true waits until the page can be used.
+export function whenIdle(work) {
+  if (window.requestIdleCallback) window.requestIdleCallback(work, { timeout: 2000 });
+  else setTimeout(work, 200);
+}
+
+function rememberZone() {
   const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (here && !document.cookie.includes(`zone=${encodeURIComponent(here)}`)) remember("zone", here);
 }

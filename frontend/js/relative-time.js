@@ -1,5 +1,5 @@
 // Keeps "3 minutes ago" true while the page stays open, and the exact time on hover in the reader's zone and language.
-import { language, now, zone } from "./reader.js";
+import { language, now, whenIdle, zone } from "./reader.js";
 
 const STEPS = [["year", 31536000], ["month", 2592000], ["week", 604800], ["day", 86400], ["hour", 3600], ["minute", 60]];
 
@@ -44,8 +44,10 @@ function setZone(within) {
 }
 
 export function startRelativeTimes() {
-  setZone(document);
-  tick();
+  whenIdle(() => {
+    setZone(document);
+    tick();
+  });
   setInterval(tick, 15000);
   document.addEventListener("visibilitychange", tick);
   document.addEventListener("htmx:load", tick);

@@ -18,6 +18,15 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pyte
 AXE = Axe()
 OPTIONS = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
 GRAVE = ("serious", "critical")
+TURNED = """() => {
+    const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+        const text = walk.currentNode.data.trim(), box = walk.currentNode.parentElement;
+        if (/[\u0620-\u064a]/.test(text) && getComputedStyle(box).direction == "ltr") found.push(text.slice(0, 80));
+    }
+    return found;
+}"""
+"""Arabic words that run from left to right: a sentence whose first word is a Latin name, and that went its way."""
 
 
 def pages(cast: Cast, outage: Incident) -> Iterator[str]:
@@ -63,6 +72,7 @@ def test_every_page_is_open_to_everyone(
         direction = page.evaluate("document.documentElement.dir")
         if path.startswith("/console/") and direction != ("rtl" if language == "ar" else "ltr"):
             faults.append(f"{path}: dir is {direction!r}")
+        faults += [f"{path}: runs the wrong way: {text}" for text in page.evaluate(TURNED)]
         faults += [f"{path}: console: {one}" for one in said]
     context.close()
     assert faults == []

@@ -1,6 +1,5 @@
 """Everywhere from the keyboard; an update read while it is written; a first view that is light and stands still."""
 
-import gzip
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +14,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pyte
 
 MOST_BYTES = 150_000
 PATIENCE = 30_000  # milliseconds
+LOADED = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .map(one => ({url: one.name, bytes: one.transferSize, blocks: one.renderBlockingStatus == "blocking"}))"""
+"""What came over the wire, as many bytes as came; what holds up the first paint."""
 SHIFT = """() => new Promise(done => {
     let sum = 0;
     new PerformanceObserver(list => list.getEntries().forEach(one => { if (!one.hadRecentInput) sum += one.value; }))
@@ -84,9 +86,49 @@ def test_a_first_view_is_light_and_nothing_in_it_moves(
     page.on("response", lambda one: fetched.append(one))  # a method of C cannot be marked by the library
     page.goto(path, wait_until="load")
     assert {urlsplit(one.url).netloc for one in fetched} == {urlsplit(site).netloc}
-    weights = {
-        one.url: len(gzip.compress(one.body(), 6)) for one in fetched if "/live/" not in one.url and one.status == 200
-    }
-    assert sum(weights.values()) < MOST_BYTES, weights
+    loaded = page.evaluate(LOADED)
+    assert sum(one["bytes"] for one in loaded) < MOST_BYTES, loaded
+    assert [urlsplit(one["url"]).path for one in loaded if one["blocks"]] == ["/static/beforehand/built/app.css"]
+    assert sum(one["url"].endswith(".js") for one in loaded) == 1
     assert page.evaluate(SHIFT) < 0.02
+    context.close()
+
+
+def test_a_telephone_folds_the_filters_and_a_wide_screen_shows_them(
+    cast: Cast, outage: Incident, supervisor: Client, site: str, browser: Browser
+) -> None:
+    context = signed_in_context(browser, supervisor, site)
+    page = context.new_page()
+    page.goto(room(outage))
+    language = page.locator("#affected select[name=language]")
+    expect(page.locator("#affected input[name=q]")).to_be_visible()
+    expect(language).to_be_hidden()
+    page.locator("#affected .fold-small summary").focus()
+    page.keyboard.press("Enter")
+    expect(language).to_be_visible()
+    language.select_option("ar")
+    expect(page.locator("#affected tbody tr")).to_have_count(1)
+    expect(language).to_be_visible()  # what narrows the list is never out of sight
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(room(outage))
+    expect(page.locator("#affected select[name=language]")).to_be_visible()
+    expect(page.locator("#affected .fold-small summary")).to_be_hidden()
+    context.close()
+
+
+def test_on_a_telephone_short_cells_stand_beside_each_other_and_are_heard_with_their_names(
+    cast: Cast, outage: Incident, supervisor: Client, site: str, browser: Browser
+) -> None:
+    context = signed_in_context(browser, supervisor, site)
+    page = context.new_page()
+    page.goto("/console/messages/")
+    row = page.locator("tbody tr").first
+    step, state = (row.locator(f"td[data-label={name}]").bounding_box() for name in ("Step", "State"))
+    assert step is not None
+    assert state is not None
+    assert step["y"] < state["y"] + state["height"]
+    assert state["y"] < step["y"] + step["height"]
+    label = "one => getComputedStyle(one, '::before')"
+    assert row.locator("td[data-label=State]").evaluate(f"one => ({label})(one).content") == '"State"'
+    assert row.locator("td[data-label=State]").evaluate(f"one => ({label})(one).width") == "1px"
     context.close()

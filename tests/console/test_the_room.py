@@ -78,7 +78,7 @@ def test_the_rooms_own_address_says_what_the_list_shows(agent: Client, mixed: In
 def test_who_joined_last_comes_first_page_by_page(
     agent: Client, mixed: Incident, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("beforehand.console.incidents.PAGE", 2)
+    monkeypatch.setattr("beforehand.console.incidents.ON_LIST", 2)
     for minute, customer in enumerate(cast.touched):
         Affected.objects.filter(customer_id=customer.pk).update(joined_at=at(minute))
     shown: list[str] = []
@@ -105,3 +105,20 @@ def test_the_trend_is_that_of_the_last_hour(agent: Client, outage: Incident, cas
         page = agent.get(room(outage)).content.decode()
     assert affected_trend(outage.pk, since=at(30)) == -1
     assert "in the last hour" in page
+
+
+def test_who_was_told_by_a_person_counts_as_told_at_the_top_too(agent: Client, mixed: Incident, cast: Cast) -> None:
+    Message.objects.filter(customer_id=cast.dana.pk).update(state="uncertain")
+    with travel(at(5)):
+        page = agent.get(room(mixed)).content.decode()
+    figures = re.findall(r'stat-label">(Told|Could not tell).*?stat-value[^>]*>(\d+)', page, re.DOTALL)
+    assert figures == [("Told", "2"), ("Could not tell", "1")]  # Chitra by a call, Dana perhaps; Aisha not
+
+
+def test_what_was_said_long_ago_is_folded_and_still_there(
+    agent: Client, outage: Incident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beforehand.console.incidents.SAID_AT_ONCE", 0)
+    page = agent.get(room(outage)).content.decode()
+    folded = page[page.index("1 thing said before</summary>") :]
+    assert "first-notice" in folded[: folded.index("</details>")]

@@ -113,6 +113,15 @@ def test_each_cell_of_a_table_says_its_columns_name_where_a_telephone_makes_card
     assert '<tr><td colspan="2">both</td><td>4</td></tr>' in html
 
 
+def test_a_brief_tables_cells_keep_their_columns_names_for_whoever_hears_them() -> None:
+    html = draw(
+        '{% table caption="c" brief=True %}<thead><tr><th>Who</th><th>State</th></tr></thead>'
+        '<tbody><tr><th scope="row">E</th><td>sent</td></tr></tbody>{% endtable %}'
+    )
+    assert '<table class="is-cards is-brief">' in html
+    assert '<td data-label="State">sent</td>' in html
+
+
 def test_a_table_of_a_few_figures_stays_one_on_a_telephone() -> None:
     head = '<thead><tr><th>Language</th><th class="is-number">Told</th>{{ more }}</tr></thead><tbody></tbody>'
     assert "is-cards" not in draw(f'{{% table caption="c" %}}{head}{{% endtable %}}', more="")
@@ -127,7 +136,7 @@ def test_a_timeline_entry_escapes_its_text_and_takes_its_direction() -> None:
         t="<i>نعم",
     )
     assert "<i>" not in html
-    assert '<div class="entry-body" dir="auto" lang="ar">&lt;i&gt;نعم</div>' in html
+    assert '<div class="entry-body" lang="ar" dir="rtl">&lt;i&gt;نعم</div>' in html
 
 
 def test_a_confirmation_shows_the_count_and_posts_what_was_seen() -> None:

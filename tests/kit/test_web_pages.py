@@ -1,17 +1,19 @@
 """The skeleton pages: language, direction, theme, navigation, and nothing that the content policy would refuse."""
 
+import gzip
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from django.http import HttpResponse
+from django.contrib.staticfiles import finders
+from django.http import HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
 from django.test import RequestFactory
 from django.utils import timezone, translation
 
 from beforehand.kit.web.gallery import panels
-from beforehand.kit.web.middleware import ContentSecurityMiddleware, ReaderZoneMiddleware
+from beforehand.kit.web.middleware import CompressionMiddleware, ContentSecurityMiddleware, ReaderZoneMiddleware
 
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "src/beforehand/kit/web"
@@ -159,3 +161,20 @@ def test_times_are_in_the_zone_that_the_browser_named(cookie: str, zone: str | N
     ReaderZoneMiddleware(view)(request)
     assert seen == [zone or before]
     assert timezone.get_current_timezone_name() == before
+
+
+def test_a_page_goes_compressed_and_a_stream_as_it_comes() -> None:
+    request = RequestFactory().get("/", headers={"Accept-Encoding": "gzip"})
+    page = CompressionMiddleware(lambda _: HttpResponse("word " * 100))(request)
+    assert page["Content-Encoding"] == "gzip"
+    assert gzip.decompress(page.content) == b"word " * 100
+    stream = CompressionMiddleware(lambda _: StreamingHttpResponse([b"word " * 100]))(request)
+    assert not stream.has_header("Content-Encoding")
+    plain = CompressionMiddleware(lambda _: HttpResponse("word " * 100))(RequestFactory().get("/"))
+    assert not plain.has_header("Content-Encoding")
+
+
+@pytest.mark.parametrize("name", ["app.css", "app.js", "portal.js"])
+def test_what_is_built_lies_compressed_beside_itself(name: str) -> None:
+    path = Path(str(finders.find(f"beforehand/built/{name}")))
+    assert gzip.decompress(path.with_name(f"{name}.gz").read_bytes()) == path.read_bytes()

@@ -106,7 +106,11 @@ class AnswersOut(BaseModel):
 
 
 class ReportOut(BaseModel):
-    """What there is to learn of it. Durations are in seconds; `head_start` is negative if customers were first."""
+    """What there is to learn of it. Durations are in seconds; `head_start` is negative if customers were first.
+
+    `told` are those who have at least one word of ours: a provider accepted it, or perhaps did (`uncertain`, counted in
+    both); they opened it in their inbox; or a person told them.
+    """
 
     began_at: datetime
     known_at: datetime

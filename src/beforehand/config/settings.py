@@ -55,6 +55,7 @@ MIDDLEWARE = [
     "beforehand.kit.web.middleware.ContentSecurityMiddleware",
     "beforehand.kit.web.middleware.ReaderZoneMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "beforehand.kit.web.middleware.CompressionMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -1,10 +1,12 @@
 """Which address is answered by what."""
 
+from django.conf import settings
 from django.urls import include, path
 
 from beforehand.api.playbook_schema import playbook_schema
 from beforehand.config.health import healthz, readyz
 from beforehand.config.metrics import metrics
+from beforehand.kit.web.gallery import gallery
 from beforehand.portal.feeds import DOCUMENTS, document
 
 urlpatterns = [
@@ -24,3 +26,5 @@ urlpatterns = [
     path("console/", include("beforehand.console.urls")),
     path("", include("beforehand.portal.urls")),
 ]
+if settings.DEBUG:
+    urlpatterns.append(path("gallery/", gallery, name="gallery"))

@@ -27,6 +27,7 @@ from beforehand.incidents.models import PlannedWork
 from beforehand.kit import clock
 from beforehand.kit.signing import TokenRefused, sign, verify
 from beforehand.kit.web import times
+from beforehand.kit.web.mixed import apart
 from beforehand.promises.models import Promise
 from beforehand.promises.queries import LOOKED_AT, due_soonest, unowned_promises
 
@@ -195,7 +196,7 @@ def _shift_entries(
                 title=f"{one.team.name} · {one.role.name}: {who}",
                 starts_at=span.starts_at,
                 ends_at=span.ends_at,
-                text=_("Deputy: %(name)s") % {"name": deputy} if deputy else "",
+                text=_("Deputy: %(name)s") % apart(name=deputy) if deputy else "",
                 category=one.role.name,
             )
 

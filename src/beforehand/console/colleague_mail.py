@@ -20,6 +20,7 @@ from beforehand.console.runs import run_sentence
 from beforehand.engine.languages import direction
 from beforehand.kit import clock
 from beforehand.kit.web import times
+from beforehand.kit.web.mixed import apart
 from beforehand.kit.web.templatetags.kit import number
 from beforehand.outbound.colleagues import Written
 from beforehand.playbooks.models import Run, RunTask
@@ -68,7 +69,7 @@ def written_mail(mail: NoticeMail) -> Written | None:
             "language": person.language,
             "direction": direction(person.language),
         }
-        one = _("%(what)s: %(about)s") % {"what": items[0].what, "about": items[0].about}
+        one = _("%(what)s: %(about)s") % apart(what=items[0].what, about=items[0].about)
         return Written(
             subject=one if len(items) == 1 else str(context["waiting"]),
             text=render_to_string("console/notices/mail.txt", context),
@@ -111,7 +112,7 @@ def _promise(line: PromiseLine, reason: str) -> Item:
     why = str(WHY[reason]) if promise.acknowledged_at is None else _("You have it, and it is due soon.")
     return Item(
         about=line.about,
-        what=_("%(what)s, promised for %(time)s") % {"what": line.title, "time": due},
+        what=_("%(what)s, promised for %(time)s") % apart(what=line.title, time=due),
         why=why if promise.owner_id is not None else _("No team owns it: whoever can, takes it."),
         if_nothing=if_nothing(promise),
         url=settings.BASE_URL + reverse("console:promise", args=[promise.public_id]),
@@ -151,8 +152,8 @@ def _task(task: RunTask) -> Item:
     team = task.team.name if task.team else task.team_slug
     return Item(
         about=task.run.incident.title,
-        what=_("%(task)s, by %(time)s") % {"task": task.title, "time": due},
-        why=_("The playbook asks this of the team %(team)s.") % {"team": team},
+        what=_("%(task)s, by %(time)s") % apart(task=task.title, time=due),
+        why=_("The playbook asks this of the team %(team)s.") % apart(team=team),
         if_nothing=[_("If it is not done by then, it stands on Today as overdue until somebody has done it.")],
         url=settings.BASE_URL + reverse("console:run-task", args=[task.public_id]),
         press=_("Look at the task"),

@@ -25,6 +25,7 @@ from beforehand.incidents.actions import IncidentError, post_update
 from beforehand.incidents.models import Incident
 from beforehand.incidents.queries import language_counts
 from beforehand.kit import clock
+from beforehand.kit.web.mixed import apart
 from beforehand.kit.web.templatetags.kit import number
 from beforehand.playbooks.updates import Filling, Offer, UpdateRefused, offered_blocks, put_together
 
@@ -265,7 +266,7 @@ def _left_out(incident: Incident, composed: Composed) -> list[str]:
     """Who gets words in a language that is not theirs, for the one who sends."""
     lines = []
     for code, count in language_counts(incident).items():
-        shown = {"language": language_name(code), "count": number(count)}
+        shown = apart(language=language_name(code), count=number(count))
         own = code.split("-")[0]
         if own not in composed.texts and code not in composed.texts:
             lines.append(
@@ -285,13 +286,13 @@ def word_warnings(texts: Mapping[str, str]) -> list[str]:
     return [
         *(
             _("%(language)s: “%(phrase)s” promises nothing. Say in the same paragraph when they hear more.")
-            % {"language": language_name(code), "phrase": empty.phrase}
+            % apart(language=language_name(code), phrase=empty.phrase)
             for code, text in texts.items()
             for empty in empty_words(text, code)
         ),
         *(
             _("%(language)s: the sentence “%(start)s …” has %(words)s words. Make two of it: %(limit)s are enough.")
-            % {"language": language_name(code), "start": long.start, "words": long.words, "limit": MOST_WORDS}
+            % apart(language=language_name(code), start=long.start, words=long.words, limit=MOST_WORDS)
             for code, text in texts.items()
             for long in long_sentences(text)
         ),

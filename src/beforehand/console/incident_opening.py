@@ -13,6 +13,7 @@ from beforehand.console.incident_writing import GET_OR_POST, chosen_parts, room_
 from beforehand.incidents.actions import open_by_hand
 from beforehand.incidents.queries import would_touch
 from beforehand.kit import clock
+from beforehand.kit.web.mixed import apart
 
 
 @allowed("incident:open")
@@ -46,7 +47,7 @@ def opening(request: PageRequest) -> HttpResponse:
 
 def _question(form: OpenForm, touched: int) -> Question:
     return Question(
-        title=_("Open “%(title)s”?") % {"title": form.cleaned_data["title"]},
+        title=_("Open “%(title)s”?") % apart(title=form.cleaned_data["title"]),
         press=_("Open the incident"),
         count=touched,
         count_label=_("customers would be touched by it"),

@@ -31,6 +31,7 @@ from beforehand.incidents.models import Affected, Incident, IncidentScope
 from beforehand.incidents.queries import decided_for, reached_by_scope, would_touch
 from beforehand.kit import clock
 from beforehand.kit.ids import bucket_of
+from beforehand.kit.web.mixed import apart
 
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 STAYS_OVER = {
@@ -174,7 +175,7 @@ def narrow(request: PageRequest, public_id: UUID, scope_id: int) -> HttpResponse
     reason = request.POST.get("as", "")
     if request.method != "POST" or reason not in ("cured", "mistaken") or not is_confirmed(request, count):
         name = scope.component.name if scope.component else scope.condition
-        return _ask_leaving(request, incident, _("Take “%(part)s” out of the scope?") % {"part": name}, count)
+        return _ask_leaving(request, incident, _("Take “%(part)s” out of the scope?") % apart(part=name), count)
     try:
         narrow_scope(scope, reason=reason, actor=actor_of(request))
     except IncidentError:
@@ -195,11 +196,11 @@ def leave(request: PageRequest, public_id: UUID, customer_id: UUID) -> HttpRespo
         raise Http404
     state = request.POST.get("as", "")
     if request.method != "POST" or state not in ("cured", "mistaken") or not is_confirmed(request, 1):
-        return _ask_leaving(request, incident, _("Take %(name)s off the list?") % {"name": customer.name}, 1)
+        return _ask_leaving(request, incident, _("Take %(name)s off the list?") % apart(name=customer.name), 1)
     take_off_list(
         incident.pk, customer_ids=[customer.pk], state=Affected.State(state), now=clock.now(), actor=actor_of(request)
     )
-    messages.success(request, _("%(name)s is off the list.") % {"name": customer.name})
+    messages.success(request, _("%(name)s is off the list.") % apart(name=customer.name))
     return redirect(room_of(incident))
 
 

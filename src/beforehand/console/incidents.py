@@ -14,7 +14,7 @@ from beforehand.accounts.installation import installation
 from beforehand.console.access import PageRequest, allowed
 from beforehand.console.incident_forms import language_name
 from beforehand.console.live import live_url
-from beforehand.console.paging import PAGE, from_microseconds, in_microseconds, read_cursor, write_cursor
+from beforehand.console.paging import from_microseconds, in_microseconds, read_cursor, write_cursor
 from beforehand.console.promises import outcome_rows
 from beforehand.console.reasons import not_sent, outcome, why_affected
 from beforehand.console.replies import replies_about
@@ -29,6 +29,7 @@ from beforehand.incidents.answered import answers_with, with_answers
 from beforehand.incidents.models import Affected, Incident
 from beforehand.incidents.queries import TOLD, AffectedLine, affected_page, affected_trend, incidents_page
 from beforehand.kit import clock
+from beforehand.outbound.by_hand import told_by_person
 from beforehand.outbound.models import MessageBatch
 from beforehand.outbound.queries import Counts, batch_counts, last_messages
 from beforehand.playbooks.models import Run
@@ -36,6 +37,11 @@ from beforehand.playbooks.queries import incident_tasks
 from beforehand.promises.queries import next_promises, standing
 
 LISTED = 25
+SAID = 50
+SAID_AT_ONCE = 3
+STORY = 12
+ON_LIST = 10
+"""The room shows the beginning of each list: what stands below it stays in reach, on a telephone too."""
 TOLD_ALL = ("affected", "told")
 TREND = timedelta(hours=1)
 NEWEST_FIRST = "joined"
@@ -113,11 +119,14 @@ def incident_affected(request: PageRequest, public_id: UUID) -> HttpResponse:
 def _now(incident: Incident) -> dict[str, Any]:
     """What stands at the top of the room."""
     batches = list(
-        MessageBatch.objects.filter(origin=origin_of(incident.pk)).defer("texts", "facts").order_by("-sequence")[:PAGE]
+        MessageBatch.objects.filter(origin=origin_of(incident.pk)).defer("texts", "facts").order_by("-sequence")[:SAID]
     )
     counts = batch_counts(batches)
+    said = [(batch, tally(counts.get(batch.pk, {}))) for batch in batches]
     promise, outcomes = standing(origin_of(incident.pk))
     last_to_all = next((batch for batch in batches if batch.audience in TOLD_ALL), None)
+    word = tally(counts.get(last_to_all.pk, {})) if last_to_all else None
+    by_person = told_by_person(last_to_all) if last_to_all and word and word["not_sent"] else 0
     runs = list(Run.objects.filter(incident=incident).select_related("version").order_by("pk"))
     for run in runs:
         run.incident = incident
@@ -129,8 +138,11 @@ def _now(incident: Incident) -> dict[str, Any]:
         "tasks": incident_tasks(incident.pk, limit=LISTED),
         "now": clock.now(),
         "confirming": next((run for run in runs if run.state == Run.State.CONFIRMING), None),
-        "batches": [(batch, tally(counts.get(batch.pk, {}))) for batch in batches],
-        "word": tally(counts.get(last_to_all.pk, {})) if last_to_all else None,
+        "said": said[:SAID_AT_ONCE],
+        "said_before": said[SAID_AT_ONCE:],
+        "word": word,
+        "told": word["sent"] + word["uncertain"] + by_person if word else 0,
+        "not_told": word["not_sent"] - by_person if word else 0,
         "word_batch": last_to_all,
         "answers": answers_with(incident),
         "lasts": spoken_length((incident.ended_at or clock.now()) - incident.began_at, units=2),
@@ -170,10 +182,10 @@ NOT_SENT = ("refused", "failed", "cancelled")
 def _timeline(incident: Incident, before: str) -> dict[str, Any]:
     cursor = read_cursor(before, 2)
     at = from_microseconds(cursor[0]) if cursor else None
-    story = story_of_subject(origin_of(incident.pk), limit=PAGE + 1, before=(at, cursor[1]) if cursor and at else None)
-    shown = story[:PAGE]
+    story = story_of_subject(origin_of(incident.pk), limit=STORY + 1, before=(at, cursor[1]) if cursor and at else None)
+    shown = story[:STORY]
     lines: list[Entry] = entries(shown)
-    older = write_cursor(in_microseconds(shown[-1].recorded_at), shown[-1].id) if len(story) > PAGE else ""
+    older = write_cursor(in_microseconds(shown[-1].recorded_at), shown[-1].id) if len(story) > STORY else ""
     return {"incident": incident, "entries": lines, "older": older, "is_first": cursor is None}
 
 
@@ -198,9 +210,9 @@ def _affected(incident: Incident, request: PageRequest) -> dict[str, Any]:
         customer_ids=ids,
         after=(cursor[0], cursor[1]) if cursor else None,
         newest_after=joined if is_newest else None,
-        limit=PAGE + 1,
+        limit=ON_LIST + 1,
     )
-    shown = found[:PAGE]
+    shown = found[:ON_LIST]
     place = (
         (in_microseconds(shown[-1].joined_at) if is_newest else shown[-1].bucket, shown[-1].customer_id)
         if shown
@@ -227,9 +239,10 @@ def _affected(incident: Incident, request: PageRequest) -> dict[str, Any]:
         "affected_channel": channel,
         "affected_channels": [("", _("Every channel")), *ContactPoint.Channel.choices],
         "affected_text": text,
+        "affected_narrowed": bool(state or language or told or channel or reason or is_newest),
         "affected_sort": NEWEST_FIRST if is_newest else "",
         "affected_sorts": [("", _("as it is kept")), (NEWEST_FIRST, _("joined last first"))],
-        "affected_next": write_cursor(*place) if len(found) > PAGE else "",
+        "affected_next": write_cursor(*place) if len(found) > ON_LIST else "",
     }
 
 

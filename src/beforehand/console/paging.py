@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-PAGE = 50
+PAGE = 25
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -30,6 +30,7 @@ from beforehand.incidents.planned_calendar import DONE, EntryResult, planned_ent
 from beforehand.incidents.queries import would_touch
 from beforehand.kit import clock
 from beforehand.kit.signing import TokenRefused, sign, verify
+from beforehand.kit.web.mixed import apart
 
 FEED = "planned-work"
 FEED_LASTS = timedelta(days=365)
@@ -173,7 +174,7 @@ def plan(request: PageRequest) -> HttpResponse:
 
 def _question(form: PlanForm, touched: int) -> Question:
     return Question(
-        title=_("Plan “%(title)s”?") % {"title": form.cleaned_data["title"]},
+        title=_("Plan “%(title)s”?") % apart(title=form.cleaned_data["title"]),
         press=_("Plan it"),
         count=touched,
         count_label=_("customers would be touched by it"),

@@ -10,6 +10,7 @@ from beforehand.engine.playbooks.diff import Change, ChangeKind, Said, playbook_
 from beforehand.engine.playbooks.language import Rhythm
 from beforehand.engine.playbooks.parse import parse_playbook
 from beforehand.kit.web import times
+from beforehand.kit.web.mixed import apart
 from beforehand.kit.web.templatetags.kit import number
 from beforehand.playbooks.bundles import Texts, flat
 from beforehand.playbooks.models import PlaybookVersion
@@ -23,14 +24,14 @@ def version_changes(version: PlaybookVersion, source: str, texts: Texts) -> list
 
 def change_sentence(change: Change) -> str:
     """One change, in one or two sentences."""
-    values = {
-        "about": change.about,
-        "before": _said(change.before),
-        "after": _said(change.after),
-        "was": line_sentence(change.was) if change.was else "",
-        "line": line_sentence(change.line) if change.line else "",
-        "language": _language(change.language) if change.language else "",
-    }
+    values = apart(
+        about=change.about,
+        before=_said(change.before),
+        after=_said(change.after),
+        was=line_sentence(change.was) if change.was else "",
+        line=line_sentence(change.line) if change.line else "",
+        language=_language(change.language) if change.language else "",
+    )
     match change.kind:
         case ChangeKind.RULE if change.before is None:
             return _("“%(about)s” is new: %(after)s.") % values

@@ -23,6 +23,7 @@ from beforehand.incidents.affected import origin_of
 from beforehand.incidents.models import Incident
 from beforehand.kit import clock
 from beforehand.kit.web import times
+from beforehand.kit.web.mixed import apart
 from beforehand.promises.duty import acknowledge
 from beforehand.promises.erasure import audience_of
 from beforehand.promises.models import Promise
@@ -161,7 +162,7 @@ def take(request: PageRequest, promise_id: UUID) -> HttpResponse:
     elif said.holder == request.user:
         messages.info(request, _("It is yours already."))
     elif said.holder is not None:
-        messages.info(request, _("%(name)s was quicker and has it.") % {"name": said.holder.name})
+        messages.info(request, _("%(name)s was quicker and has it.") % apart(name=said.holder.name))
     else:
         messages.info(request, str(SENTENCES["not_open"]))
     return redirect(_back(request))

@@ -10,6 +10,7 @@ from beforehand.customers.models import ContactPoint
 from beforehand.incidents.queries import AffectedLine
 from beforehand.kit import clock
 from beforehand.kit.web import times
+from beforehand.kit.web.mixed import apart
 from beforehand.outbound.in_house import UNREAD
 from beforehand.outbound.localise import spoken_at
 from beforehand.outbound.models import Channel, Message, MessageBatch
@@ -64,12 +65,11 @@ def state_name(state: str, reason: str) -> str:
 
 def _waiting(message: Outcome, batch_state: str, held_because: str) -> str:
     if batch_state == MessageBatch.State.HELD:
-        return _("Not sent yet: held back (%(reason)s).") % {"reason": held_because or _("no reason was given")}
+        return _("Not sent yet: held back (%(reason)s).") % apart(reason=held_because or _("no reason was given"))
     if message.reason == "quiet_hours":
-        return _("Not sent yet: quiet hours until %(time)s in %(zone)s.") % {
-            "time": _local(message.reason_until or message.due_at, message.time_zone),
-            "zone": message.time_zone,
-        }
+        return _("Not sent yet: quiet hours until %(time)s in %(zone)s.") % apart(
+            time=_local(message.reason_until or message.due_at, message.time_zone), zone=message.time_zone
+        )
     if message.reason in ("put_off", "unreachable") and message.channel == Channel.SMS:
         return _("Not sent yet: the SMS gateway does not take it now; the next attempt is at %(time)s.") % {
             "time": times.clock(message.due_at, now=clock.now())
@@ -170,8 +170,8 @@ def not_sent(reason: str, state: str = "refused", *, attempts: int = 0) -> str:
     if reason in sentences:
         return sentences[reason]
     if state == "cancelled":
-        return _("Not sent: it was stopped (%(reason)s).") % {"reason": reason or _("no reason was given")}
-    return _("Not sent (%(reason)s).") % {"reason": reason or _("no reason was given")}
+        return _("Not sent: it was stopped (%(reason)s).") % apart(reason=reason or _("no reason was given"))
+    return _("Not sent (%(reason)s).") % apart(reason=reason or _("no reason was given"))
 
 
 def passed_over(tried: Sequence[Sequence[str]] | None) -> list[str]:
@@ -189,7 +189,7 @@ def address_trouble(status: str, reason: str) -> str:
 def why_said(batch: MessageBatch, *, incident_title: str = "", holding: str = "") -> str:
     """Why this is said to a customer at all, in one sentence; `holding` is what of theirs is touched."""
     cause = batch.why.get("cause", "")
-    values = {"title": incident_title or _("an incident"), "holding": holding or _("something that this customer uses")}
+    values = apart(title=incident_title or _("an incident"), holding=holding or _("something that this customer uses"))
     if batch.audience == "left cured":
         return _("Because “%(title)s” no longer touches %(holding)s.") % values
     if batch.audience == "left by mistake":
@@ -209,11 +209,9 @@ def which_step(batch: MessageBatch) -> str:
     """The place in the playbook that says it."""
     if not batch.why.get("playbook"):
         return ""
-    return _("Step “%(step)s” of the playbook “%(playbook)s”, version %(version)s.") % {
-        "step": batch.step,
-        "playbook": batch.why["playbook"],
-        "version": batch.why.get("version", ""),
-    }
+    return _("Step “%(step)s” of the playbook “%(playbook)s”, version %(version)s.") % apart(
+        step=batch.step, playbook=batch.why["playbook"], version=batch.why.get("version", "")
+    )
 
 
 def holding_name(line: AffectedLine) -> str:
@@ -225,19 +223,17 @@ def why_affected(line: AffectedLine) -> str:
     """Why this customer is on the list, in one sentence."""
     holding = holding_name(line)
     if line.component and line.root and line.component != line.root:
-        return _("%(holding)s depends on %(part)s, which depends on %(root)s.") % {
-            "holding": holding,
-            "part": line.component,
-            "root": line.root,
-        }
+        return _("%(holding)s depends on %(part)s, which depends on %(root)s.") % apart(
+            holding=holding, part=line.component, root=line.root
+        )
     if line.component:
-        return _("%(holding)s depends on %(part)s.") % {"holding": holding, "part": line.component}
+        return _("%(holding)s depends on %(part)s.") % apart(holding=holding, part=line.component)
     if line.is_by_hand:
         return _("Put on the list by hand.")
     if line.condition and holding:
-        return _("%(holding)s meets the condition %(condition)s.") % {"holding": holding, "condition": line.condition}
+        return _("%(holding)s meets the condition %(condition)s.") % apart(holding=holding, condition=line.condition)
     if line.condition:
-        return _("Meets the condition %(condition)s.") % {"condition": line.condition}
+        return _("Meets the condition %(condition)s.") % apart(condition=line.condition)
     return _("In the incident's scope.")
 
 

@@ -13,6 +13,7 @@ from beforehand.engine.playbooks.language import Playbook, Rhythm
 from beforehand.engine.playbooks.rhythm import Stage
 from beforehand.kit import clock
 from beforehand.kit.web import times
+from beforehand.kit.web.mixed import apart
 from beforehand.kit.web.templatetags.kit import number
 from beforehand.playbooks.models import Run
 
@@ -24,21 +25,20 @@ def run_sentence(run: Run) -> str:
     """Where a run is, in one sentence. `run.incident` is used."""
     step = str(run.position.get("step", ""))
     if run.state == Run.State.FAILED:
-        return _("It was stopped by an error at the step “%(step)s”, and says nothing until somebody acts.") % {
-            "step": step
-        }
+        return _("It was stopped by an error at the step “%(step)s”, and says nothing until somebody acts.") % apart(
+            step=step
+        )
     if run.state == Run.State.CONFIRMING:
         return confirm_reason(str((run.pending or {}).get("reason", "")), count=run.incident.affected_count)
     if run.state == Run.State.FINISHED:
         return _("It has finished.")
     if run.state == Run.State.TELLING:
-        return _("It is telling “%(step)s” now.") % {"step": step}
+        return _("It is telling “%(step)s” now.") % apart(step=step)
     if run.wake_at is None:
-        return _("It waits at the step “%(step)s” for something to happen.") % {"step": step}
-    return _("It waits until %(time)s at the step “%(step)s”.") % {
-        "time": times.clock(run.wake_at, now=clock.now()),
-        "step": step,
-    }
+        return _("It waits at the step “%(step)s” for something to happen.") % apart(step=step)
+    return _("It waits until %(time)s at the step “%(step)s”.") % apart(
+        time=times.clock(run.wake_at, now=clock.now()), step=step
+    )
 
 
 def confirm_reason(reason: str, *, count: int) -> str:
@@ -96,7 +96,7 @@ def playbook_lines(playbook: Playbook) -> list[StepLine]:
 
 def line_sentence(line: Line) -> str:
     """One line of a playbook in words."""
-    values = {name: _said(name, value) for name, value in line.values.items()}
+    values = apart(**{name: _said(name, value) for name, value in line.values.items()})
     match line.kind:
         case LineKind.WHEN if values["condition"]:
             return _("Starts when %(event)s, if %(condition)s.") % values

@@ -19,6 +19,7 @@ from beforehand.console.access import PageRequest, actor_of, allowed
 from beforehand.console.setting_words import MEANINGS, TokenForm, setting_form, value_words
 from beforehand.console.story_names import actor_name
 from beforehand.kit import clock
+from beforehand.kit.web.mixed import apart
 
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 HISTORY = 50
@@ -129,5 +130,5 @@ def token_revoke(request: PageRequest, public_id: Any) -> HttpResponse:
     found = get_object_or_404(ApiToken, public_id=public_id)
     if request.POST.get("confirmed") == "yes" and found.revoked_at is None:
         revoke_token(found, actor=actor_of(request))
-        messages.success(request, _("The token “%(name)s” opens nothing any more.") % {"name": found.name})
+        messages.success(request, _("The token “%(name)s” opens nothing any more.") % apart(name=found.name))
     return redirect("console:tokens")

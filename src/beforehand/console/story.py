@@ -14,6 +14,7 @@ from beforehand.console.reply_words import said_line
 from beforehand.console.story_names import Entry, Known, actor_name, known_of
 from beforehand.events.subscriptions import StoredEvent
 from beforehand.kit.web import times
+from beforehand.kit.web.mixed import apart, isolated
 from beforehand.kit.web.templatetags.kit import number
 
 
@@ -43,7 +44,7 @@ def _by(title: Promise, icon: str, tone: str = "") -> Words:
     """A line whose title names the actor as %(who)s."""
 
     def words(event: StoredEvent, known: Known) -> Entry:
-        return Entry(event.occurred_at, str(title) % {"who": actor_name(event.actor, known.users)}, icon, tone)
+        return Entry(event.occurred_at, str(title) % apart(who=actor_name(event.actor, known.users)), icon, tone)
 
     return words
 
@@ -56,7 +57,9 @@ def _scope(title: Promise) -> Words:
     def words(event: StoredEvent, known: Known) -> Entry:
         names = [known.components[pk] for pk in event.data.get("components") or () if pk in known.components]
         who = actor_name(event.actor, known.users)
-        return Entry(event.occurred_at, str(title) % {"who": who}, "place", "", ", ".join(names))
+        return Entry(
+            event.occurred_at, str(title) % apart(who=who), "place", "", ", ".join(isolated(name) for name in names)
+        )
 
     return words
 
@@ -72,7 +75,7 @@ def _flapping(event: StoredEvent, known: Known) -> Entry:
 
 
 def _narrowed(event: StoredEvent, known: Known) -> Entry:
-    who = {"who": actor_name(event.actor, known.users)}
+    who = apart(who=actor_name(event.actor, known.users))
     if event.data.get("reason") == "mistaken":
         return Entry(event.occurred_at, _("Scope narrowed by %(who)s: it was a mistake") % who, "place")
     return Entry(event.occurred_at, _("Scope narrowed by %(who)s: it works again") % who, "place")
@@ -90,7 +93,7 @@ def _listed(event: StoredEvent, known: Known) -> Entry | None:
 def _updated(event: StoredEvent, known: Known) -> Entry:
     texts = known.updates.get(event.data.get("update", 0), {})
     language, text = next(iter(texts.items()), ("", ""))
-    title = _("Update by %(who)s") % {"who": actor_name(event.actor, known.users)}
+    title = _("Update by %(who)s") % apart(who=actor_name(event.actor, known.users))
     return Entry(event.occurred_at, title, "message", "accent", text, language)
 
 
@@ -98,13 +101,13 @@ def _decided(event: StoredEvent, known: Known) -> Entry:
     batch = known.batches.get(event.data.get("batch", 0))
     body = _("To %(audience)s") % {"audience": audience_name(batch.audience)} if batch else ""
     return Entry(
-        event.occurred_at, _("“%(step)s” decided") % {"step": event.data.get("step", "")}, "send", "accent", body
+        event.occurred_at, _("“%(step)s” decided") % apart(step=event.data.get("step", "")), "send", "accent", body
     )
 
 
 def _done(event: StoredEvent, known: Known) -> Entry:
     batch = known.batches.get(event.data.get("batch", 0))
-    return Entry(event.occurred_at, _("“%(step)s” delivered") % {"step": batch.step if batch else ""}, "check", "ok")
+    return Entry(event.occurred_at, _("“%(step)s” delivered") % apart(step=batch.step if batch else ""), "check", "ok")
 
 
 def _promise(title: Promise, tone: str = "") -> Words:
@@ -112,7 +115,7 @@ def _promise(title: Promise, tone: str = "") -> Words:
         due_at = _instant(event.data.get("due_at"))
         time = times.clock(due_at, now=event.occurred_at) if due_at else ""
         said = OUTCOMES.get((event.type, str(event.data.get("outcome") or "")), title)
-        values = {"time": time, "who": known.users.get(event.data.get("person") or 0, _("somebody who left"))}
+        values = apart(time=time, who=known.users.get(event.data.get("person") or 0, _("somebody who left")))
         return Entry(event.occurred_at, str(said) % values, "promise", tone)
 
     return words
@@ -121,11 +124,12 @@ def _promise(title: Promise, tone: str = "") -> Words:
 def _task(title: Promise, icon: str, tone: str = "") -> Words:
     def words(event: StoredEvent, known: Known) -> Entry:
         due_at = _instant(event.data.get("due_at"))
-        said = {
-            "time": times.clock(due_at, now=event.occurred_at) if due_at else "",
-            "who": actor_name(event.actor, known.users),
-        }
-        return Entry(event.occurred_at, str(title) % said, icon, tone, known.tasks.get(event.data.get("task", 0), ""))
+        said = apart(
+            time=times.clock(due_at, now=event.occurred_at) if due_at else "", who=actor_name(event.actor, known.users)
+        )
+        return Entry(
+            event.occurred_at, str(title) % said, icon, tone, isolated(known.tasks.get(event.data.get("task", 0), ""))
+        )
 
     return words
 
@@ -154,7 +158,9 @@ def _failed_text(event: StoredEvent, known: Known) -> Entry:
 
 def _affected(event: StoredEvent, known: Known) -> Entry:
     part = known.components.get(event.data.get("component") or 0, "")
-    return Entry(event.occurred_at, _("Touched by an incident"), "incident", "warn", part, "", *_incident(event, known))
+    return Entry(
+        event.occurred_at, _("Touched by an incident"), "incident", "warn", isolated(part), "", *_incident(event, known)
+    )
 
 
 def _said(event: StoredEvent, known: Known) -> Entry:
@@ -186,7 +192,7 @@ def _scored(event: StoredEvent, known: Known) -> Entry:
 
 
 def _contacted(event: StoredEvent, known: Known) -> Entry:
-    who = {"who": actor_name(event.actor, known.users)}
+    who = apart(who=actor_name(event.actor, known.users))
     title = (
         _("%(who)s was in touch: it is settled") if event.data["is_settled"] else _("%(who)s was in touch; it goes on")
     )
@@ -231,7 +237,7 @@ FIELD_NAMES = {
 
 
 def _changed(event: StoredEvent, known: Known) -> Entry:
-    title = _("Changed by %(who)s") % {"who": actor_name(event.actor, known.users)}
+    title = _("Changed by %(who)s") % apart(who=actor_name(event.actor, known.users))
     fields = [str(FIELD_NAMES.get(name, name)) for name in event.data.get("fields") or ()]
     return Entry(event.occurred_at, title, "person", "", ", ".join(dict.fromkeys(fields)))
 
@@ -285,7 +291,7 @@ WORDS: dict[str, Words] = {
     "run.started": lambda event, known: Entry(
         event.occurred_at,
         _("Playbook “%(playbook)s” started, version %(version)s")
-        % {"playbook": event.data.get("playbook", ""), "version": event.data.get("version", "")},
+        % apart(playbook=event.data.get("playbook", ""), version=event.data.get("version", "")),
         "playbook",
     ),
     "run.confirmation_asked": _asked,

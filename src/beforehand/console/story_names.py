@@ -13,6 +13,7 @@ from beforehand.customers.models import Component
 from beforehand.events.subscriptions import StoredEvent
 from beforehand.incidents.affected import origin_of
 from beforehand.incidents.models import Incident, IncidentUpdate
+from beforehand.kit.web.mixed import apart
 from beforehand.outbound.models import MessageBatch
 from beforehand.playbooks.models import RunTask
 
@@ -87,7 +88,7 @@ def actor_name(actor: str, users: dict[int, str]) -> str:
     if kind == "user" and rest.isdigit():
         return users.get(int(rest), _("somebody who left"))
     if kind == "rule":
-        return _("the alert rule “%(rule)s”") % {"rule": rest}
+        return _("the alert rule “%(rule)s”") % apart(rule=rest)
     if kind == "token":
         return _("another system, over the API")
     if kind == "run":

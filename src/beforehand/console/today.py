@@ -26,6 +26,7 @@ from beforehand.incidents.answered import open_questions, patterns
 from beforehand.incidents.models import Incident
 from beforehand.kit import clock
 from beforehand.kit.rows import DATABASE_TROUBLE
+from beforehand.kit.web.mixed import apart, isolated
 from beforehand.kit.web.templatetags.kit import number
 from beforehand.playbooks.learning import changes_due
 from beforehand.playbooks.models import Run
@@ -93,7 +94,7 @@ def retry(request: PageRequest, failure_id: int) -> HttpResponse:
     except DATABASE_TROUBLE:
         raise
     except Exception as error:  # whatever the handler raises: the person who pressed is told, and it stays set aside
-        messages.error(request, _("It failed again: %(error)s") % {"error": str(error) or type(error).__name__})
+        messages.error(request, _("It failed again: %(error)s") % apart(error=str(error) or type(error).__name__))
     return redirect("console:today")
 
 
@@ -153,7 +154,7 @@ def _ownerless(lines: list[PromiseLine]) -> list[Trouble]:
         Trouble(
             _("No team owns a promise"),
             _("%(about)s: give the incident an owner, or make the team that its playbook names.")
-            % {"about": line.about},
+            % apart(about=line.about),
             line.promise.made_at,
             reverse("console:promise", args=[line.promise.public_id]),
         )
@@ -166,7 +167,7 @@ def _handovers(unowned: list[Unowned], lines: dict[int, PromiseLine]) -> list[Tr
     return [
         Trouble(
             _("A promise lacks its next owner"),
-            lines[one.promise.pk].about,
+            isolated(lines[one.promise.pk].about),
             one.gap.starts_at,
             reverse("console:calendar"),
         )
@@ -178,7 +179,7 @@ def _troubles(incidents: list[Incident], runs: list[Run], *, now: datetime) -> l
     """Runs that stopped, texts with errors, events that a subscriber could not handle, workers that are gone."""
     failed = [run for run in reversed(runs) if run.state == Run.State.FAILED]
     found = [
-        Trouble(_("A playbook was stopped by an error"), run.error, run.started_at, _room(run.incident))
+        Trouble(_("A playbook was stopped by an error"), isolated(run.error), run.started_at, _room(run.incident))
         for run in failed[:SHOWN]
     ]
     by_origin = {origin_of(incident.pk): incident for incident in incidents}
@@ -190,8 +191,8 @@ def _troubles(incidents: list[Incident], runs: list[Run], *, now: datetime) -> l
         found.append(Trouble(_("A text has an error"), text, event.occurred_at, _room(by_origin[event.subject])))
     found += [
         Trouble(
-            _("An event could not be handled by “%(name)s”") % {"name": failure.subscriber},
-            failure.error.strip().splitlines()[-1] if failure.error.strip() else "",
+            _("An event could not be handled by “%(name)s”") % apart(name=failure.subscriber),
+            isolated(failure.error.strip().splitlines()[-1]) if failure.error.strip() else "",
             failure.failed_at,
             retry_url=reverse("console:failure-retry", args=[failure.pk]),
         )
@@ -213,7 +214,7 @@ def _troubles(incidents: list[Incident], runs: list[Run], *, now: datetime) -> l
 
 def _silent(inbox: Inbox) -> list[Trouble]:
     return [
-        Trouble(_("The mailbox for replies cannot be read"), error, failed_since)
+        Trouble(_("The mailbox for replies cannot be read"), isolated(error), failed_since)
         for error, failed_since in inbox.silent
     ]
 
@@ -223,14 +224,15 @@ def _workers(*, now: datetime) -> list[Trouble]:
     if not any(beat.beat_at >= now - GONE_AFTER for beat in beats):
         text = _("Nothing is sent and no promise is watched until a worker runs: “beforehand worker”.")
         return [Trouble(_("No worker is running"), text, beats[0].beat_at if beats else now)]
+    gone = {(beat.host, beat.pid): beat for beat in reversed(beats) if beat.beat_at < now - GONE_AFTER}
     return [
         Trouble(
             _("A worker is gone"),
-            _("%(host)s, process %(pid)d: the others have taken over its work.") % {"host": beat.host, "pid": beat.pid},
+            _("%(host)s, process %(pid)s: the others have taken over its work.")
+            % apart(host=beat.host.partition("/")[0], pid=str(beat.pid)),
             beat.beat_at,
         )
-        for beat in beats
-        if beat.beat_at < now - GONE_AFTER
+        for beat in gone.values()
     ]
 
 

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from django.db import transaction
 
-from beforehand.kit.ids import bucket_of
-from beforehand.kit.rows import bulk
-from beforehand.outbound.models import ToldByPerson
+from beforehand.kit.ids import BUCKETS, bucket_of
+from beforehand.kit.rows import bulk, fetch
+from beforehand.outbound.models import MessageBatch, ToldByPerson
 
 TELL = """
 WITH told AS (
@@ -43,3 +43,17 @@ def tell_by_hand(
             "now": now,
         },
     )
+
+
+UNSENT_BUT_TOLD = """
+SELECT count(*) FROM outbound_toldbyperson hand
+JOIN outbound_message m ON m.bucket = hand.bucket AND m.customer_id = hand.customer_id AND m.batch_id = %(batch)s::bigint
+WHERE hand.bucket = ANY(%(buckets)s::smallint[]) AND hand.origin = %(origin)s::text
+  AND m.state IN ('refused', 'failed', 'cancelled')
+"""
+
+
+def told_by_person(batch: MessageBatch) -> int:
+    """How many of those whom this batch did not reach have been told by a person."""
+    wanted = {"batch": batch.pk, "origin": batch.origin, "buckets": list(range(BUCKETS))}
+    return int(fetch(UNSENT_BUT_TOLD, wanted)[0][0])

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, available_timezones
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 from django.utils import timezone
 
 log = structlog.get_logger()
@@ -81,3 +83,11 @@ class ReaderZoneMiddleware:
             return self.get_response(request)
         with timezone.override(ZoneInfo(name)):
             return self.get_response(request)
+
+
+class CompressionMiddleware(GZipMiddleware):
+    """Pages go compressed, with a length that tells a guesser nothing (BREACH); what streams goes as it comes."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """The answer, compressed if it is whole and the browser takes it."""
+        return response if response.streaming else super().process_response(request, response)

@@ -25,7 +25,6 @@ from beforehand.kit.web.tones import tone_of
 register = template.Library()
 
 MIRRORED_ICONS = frozenset({"next", "previous", "sign-out", "send", "external", "playbook"})
-_CARDS = SafeString(' class="is-cards"')
 THEMES = {"light": "calm-light", "dark": "calm-dark"}
 
 
@@ -283,16 +282,19 @@ def field(bound: Any, optional: bool = True) -> dict[str, Any]:
 
 
 @register.simple_block_tag
-def table(content: str, caption: str, hide_caption: bool = False) -> SafeString:
+def table(content: str, caption: str, hide_caption: bool = False, brief: bool = False) -> SafeString:
     """`{% table caption="…" %}<thead>…<tbody>…{% endtable %}`: scrolls sideways within itself, its head stays.
 
     On a telephone each row is a card in which every cell says its column's name; a few columns of figures stay a table.
+    `brief=True`: the card's short cells stand side by side, and only figures show their column's name, for lists whose
+    cells say by themselves what they are. A screen reader hears every name.
     """
+    cards = " is-brief" if brief else ""
     return format_html(
         '<div class="table-box" role="region" aria-label="{}" tabindex="0">'
         '<table{}><caption class="{}">{}</caption>{}</table></div>',
-        caption, _CARDS if not is_of_figures(content) else "", "sr-only" if hide_caption else "", caption,
-        labelled(content.strip()),
+        caption, format_html(' class="is-cards{}"', cards) if not is_of_figures(content) else "",
+        "sr-only" if hide_caption else "", caption, labelled(content.strip()),
     )  # fmt: skip
 
 
