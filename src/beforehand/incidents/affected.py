@@ -81,15 +81,29 @@ def refresh_affected(incident_id: int, *, now: datetime, actor: str) -> Movement
         _stage(impacts)
         ((expected,),) = fetch("SELECT count(*) FROM impact")
         _lock_list(incident_id)
-        _move_to_present_scopes(incident_id)
+        is_first = not _has_list(incident_id)  # then nobody can leave, and that is not looked for
+        if not is_first:
+            _move_to_present_scopes(incident_id)
         slices = max(1, min(BUCKETS, expected // SLICE_ROWS + 1))
         for number in range(slices):
             buckets = [bucket for bucket in range(BUCKETS) if bucket % slices == number]
             joined += _join(incident_id, buckets, now=now, actor=actor)
-            left += _leave(incident_id, buckets, now=now, actor=actor)
+            if not is_first:
+                left += _leave(incident_id, buckets, now=now, actor=actor)
         execute("DROP TABLE impact")
         _finish(incident_id, joined=joined, left=left, now=now, actor=actor)
     return Movement(joined, left)
+
+
+def _has_list(incident_id: int) -> bool:
+    """Whether anybody is, or ever was, on the list."""
+    ((found,),) = bulk_fetch(
+        """
+        SELECT EXISTS (SELECT FROM incidents_affected WHERE bucket = ANY(%s::smallint[]) AND incident_id = %s::bigint)
+        """,
+        [list(range(BUCKETS)), incident_id],
+    )
+    return bool(found)
 
 
 def _stage(impacts: Sequence[tuple[IncidentScope, Select]]) -> None:
