@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -11,10 +12,12 @@ from django.test import Client
 from beforehand.accounts.models import User
 from beforehand.customers.models import ContactPoint, Customer
 from beforehand.events.models import Event
+from beforehand.incidents import untold as untold_module
 from beforehand.incidents.models import Incident
-from beforehand.incidents.untold import untold_count, untold_ids
+from beforehand.incidents.untold import counted_page, untold_count, untold_ids
 from beforehand.insights.queries import incident_report
 from beforehand.kit.clock import travel
+from beforehand.kit.rows import bulk_fetch
 from beforehand.outbound.models import ToldByPerson
 from tests.cast import Cast
 from tests.console.conftest import at
@@ -53,6 +56,24 @@ def test_the_list_says_who_why_whose_it_is_and_how_else_to_reach_them_care_alarm
     assert "Not sent: we have no address or number of this customer for this channel." in page
     assert "+919812345678" in page
     assert place(untold) in agent.get(f"/console/incidents/{untold.public_id}/").content.decode()
+
+
+def test_the_list_is_worked_out_once_for_a_page_and_its_count(
+    untold: Incident, agent: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def noted(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        asked.append(sql)
+        return bulk_fetch(sql, values)
+
+    monkeypatch.setattr(untold_module, "bulk_fetch", noted)
+    assert "No message reaches 2 customers." in agent.get(place(untold)).content.decode()
+    assert len(asked) == 1
+    first, *_ = counted_page(untold.pk, now=at(5), limit=1)[0]
+    later = counted_page(untold.pk, now=at(5), after=first.place, limit=5)
+    assert ([one.customer_id == first.customer_id for one in later[0]], *later[1:]) == ([False], 2, 0)
+    assert counted_page(untold.pk, now=at(5), after=(9, 0, 0), limit=5) == ([], 2, 0)  # behind the last of them
 
 
 def test_the_file_holds_the_same_and_no_formula(cast: Cast, untold: Incident, agent: Client) -> None:

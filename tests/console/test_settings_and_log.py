@@ -1,6 +1,8 @@
 """Settings, tokens and the log: what a company decides, with who decided it, and everything that happened."""
 
+import os
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -17,7 +19,7 @@ from beforehand.events import browsing
 from beforehand.events.actions import append_event
 from beforehand.events.browsing import LogFilter, newest_events
 from beforehand.events.models import Event
-from beforehand.kit.rows import execute, fetch
+from beforehand.kit.rows import bulk_fetch, execute, fetch
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
@@ -198,6 +200,7 @@ def test_pages_of_the_log_follow_each_other_without_a_gap(admin: Client, monkeyp
     for number in range(23):
         append_event(type="thing.happened" if number % 3 else "thing.else", data={"number": number})
     execute("UPDATE events_event SET recorded_at = now() + id * interval '1 microsecond'")
+    monkeypatch.setattr(browsing, "NEAR", 3)
     monkeypatch.setattr(browsing, "WINDOW", 7)
     wanted = LogFilter(types=("thing.else",))
     seen: list[int] = []
@@ -213,6 +216,40 @@ def test_pages_of_the_log_follow_each_other_without_a_gap(admin: Client, monkeyp
     assert pages == 4  # each ends where seven rows were looked through, before four were found
     assert len(newest_events(LogFilter(types=("thing.",)), limit=50).events) == 7
     assert not newest_events(LogFilter(types=("thing",)), limit=50).events
+
+
+def test_no_more_of_the_log_is_looked_through_than_a_page_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(9):
+        append_event(type="thing.happened" if number else "thing.rare", actor="command")
+    looked_at: list[int] = []
+
+    def noted(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        looked_at.append(values["window"])
+        return bulk_fetch(sql, values)
+
+    monkeypatch.setattr(browsing, "bulk_fetch", noted)
+    monkeypatch.setattr(browsing, "NEAR", 5)
+    assert len(newest_events(LogFilter(), limit=4).events) == 4
+    assert len(newest_events(LogFilter(is_audit=True), limit=4).events) == 4
+    assert looked_at == [4, 4]
+    assert len(newest_events(LogFilter(types=("thing.happened",)), limit=4).events) == 4
+    assert looked_at == [4, 4, 5]
+    assert len(newest_events(LogFilter(types=("thing.rare",)), limit=4).events) == 1
+    assert looked_at == [4, 4, 5, 5, browsing.WINDOW]
+
+
+def test_a_page_does_not_walk_through_the_files_of_the_time_zones(
+    admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_setting(key="brand", value={"name": "Noorderlicht", "time_zone": "Asia/Kolkata"}, actor="test")
+    page(admin, "/console/events/")  # what is read once is read by now
+
+    def walked(*_args: Any, **_named: Any) -> Any:
+        raise AssertionError("a folder of files was walked through")
+
+    monkeypatch.setattr(os, "walk", walked)
+    page(admin, "/console/events/")
+    page(admin, "/status/")
 
 
 def test_who_changed_what_is_read_from_its_own_index() -> None:

@@ -9,10 +9,12 @@ import pytest
 from django import forms
 from django.template import engines
 from django.test import RequestFactory
+from django.test.html import Element, parse_html
 from django.utils import timezone, translation
 
 from beforehand.kit.clock import travel
 from beforehand.kit.web import times
+from beforehand.kit.web.forms import LongSelect
 from beforehand.kit.web.gallery import SampleForm
 from beforehand.kit.web.tones import tone_of
 
@@ -164,6 +166,20 @@ def test_a_field_keeps_what_was_typed_and_ties_its_error_to_its_control() -> Non
 def test_every_field_has_a_label_that_points_at_it(name: str) -> None:
     html = draw("{% field form.x %}".replace("x", name), form=SampleForm())
     assert f'for="id_{name}"' in html or "<legend" in html
+
+
+def test_a_long_menu_is_the_one_that_django_draws() -> None:
+    zones = [("Asia/Kolkata", "Asia/Kolkata"), ("Europe/Amsterdam", "<Amsterdam>"), ("", "…")]
+
+    def drawn(widget: type[forms.Select], chosen: str | None) -> Element:
+        class Zones(forms.Form):
+            zone = forms.ChoiceField(choices=zones, widget=widget(attrs={"class": "wide"}))
+
+        return parse_html(str(Zones(initial={"zone": chosen})["zone"]))
+
+    for chosen in ("Europe/Amsterdam", "", None, "Mars"):
+        assert drawn(LongSelect, chosen) == drawn(forms.Select, chosen)
+    assert drawn(LongSelect, "Europe/Amsterdam") != drawn(LongSelect, "Asia/Kolkata")
 
 
 def test_a_search_field_starts_on_the_side_of_what_is_typed() -> None:

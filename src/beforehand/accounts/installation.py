@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field, fields
 from datetime import time
 from typing import Any
-from zoneinfo import available_timezones
 
 from beforehand.accounts.models import SettingVersion
+from beforehand.kit.zones import time_zones
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,6 @@ def _brand(value: dict[str, Any]) -> BrandSetting:
     brand = BrandSetting(**{**value, "languages": tuple(value.get("languages", BrandSetting.languages))})
     if brand.language not in brand.languages:
         raise SettingRefused(f"“brand”: its language {brand.language!r} is not among its languages.")
-    if brand.time_zone not in available_timezones():
+    if brand.time_zone not in time_zones():
         raise SettingRefused(f"“brand”: there is no time zone {brand.time_zone!r}.")
     return brand

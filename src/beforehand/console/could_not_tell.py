@@ -20,7 +20,7 @@ from beforehand.console.reasons import not_sent, passed_over
 from beforehand.customers.models import ContactPoint
 from beforehand.incidents.affected import origin_of
 from beforehand.incidents.models import Incident
-from beforehand.incidents.untold import Untold, untold_counts, untold_ids, untold_page
+from beforehand.incidents.untold import Untold, counted_page, untold_ids, untold_page
 from beforehand.kit import clock
 from beforehand.outbound.by_hand import tell_by_hand
 from beforehand.outbound.models import ToldByPerson
@@ -72,9 +72,8 @@ def told_by_person(request: PageRequest, public_id: UUID) -> HttpResponse:
 def _page(request: PageRequest, incident: Incident, *, form: ToldForm | None) -> HttpResponse:
     place = read_cursor(request.GET.get("cursor", ""), 3)
     after = (place[0], place[1], place[2]) if place else None
-    found = untold_page(incident.pk, now=clock.now(), after=after, limit=PAGE + 1)
+    found, count, alarms = counted_page(incident.pk, now=clock.now(), after=after, limit=PAGE + 1)
     shown = found[:PAGE]
-    count, alarms = untold_counts(incident.pk)
     calls = calls_of(shown)
     context = {
         "nav": "incidents",

@@ -1,12 +1,13 @@
 """What people change about a customer."""
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.utils.translation import gettext_lazy
 
 from beforehand.customers.models import Customer
+from beforehand.kit.web.forms import LongSelect
+from beforehand.kit.zones import time_zones
 
 
 class CustomerForm(forms.Form):
@@ -44,7 +45,9 @@ class CustomerForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         zones = forms.ChoiceField(
-            label=self.fields["time_zone"].label, choices=[(zone, zone) for zone in sorted(available_timezones())]
+            label=self.fields["time_zone"].label,
+            choices=[(zone, zone) for zone in sorted(time_zones())],
+            widget=LongSelect,
         )
         self.fields["time_zone"] = zones
 

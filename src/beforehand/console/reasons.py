@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from beforehand.customers.models import ContactPoint
 from beforehand.incidents.queries import AffectedLine
@@ -97,78 +98,82 @@ def _local(at: datetime, zone: str) -> str:
     return spoken_at(at, language=get_language() or "en", zone=ZoneInfo(zone), now=clock.now())
 
 
+WHY_NOT = {
+    "quiet_hours": gettext_lazy("Not sent: quiet hours at the customer's."),
+    "waiting": gettext_lazy("Not sent yet: its turn has not come."),
+    "put_off": gettext_lazy("Not sent yet: the mail provider asked us to wait."),
+    "no_contact_point": gettext_lazy("Not sent: we have no address or number of this customer for this channel."),
+    "address_dead": gettext_lazy("Not sent: the address or number does not exist any more."),
+    "address_blocked": gettext_lazy("Not sent: the customer told the provider to let nothing more through."),
+    "not_wanted": gettext_lazy("Not sent: the customer wants no messages there."),
+    "channel_off": gettext_lazy("Not sent: no provider is set up for this channel."),
+    "cap_reached": gettext_lazy(
+        "Not sent: the customer has had as many messages of this kind this week as we allow ourselves."
+    ),
+    "unread": gettext_lazy("Waiting to be read: it stands in the customer's inbox, and they have not opened it yet."),
+    "to_be_called": gettext_lazy("To be called: only a call reaches this customer, and nobody has called yet."),
+    "care_alarm": gettext_lazy("To be called too: the customer wears a care alarm, and may not have read our message."),
+    "no_answer": gettext_lazy("Not told yet: somebody called, and nobody answered."),
+    "wrong_number": gettext_lazy("Not told: somebody called, and it was the wrong number."),
+    "gone": gettext_lazy("Not delivered: the receiver says that this address does not exist any more."),
+    "host_refused": gettext_lazy("Not sent: this web address leads to a machine inside a private network."),
+    "runs_over_failure": gettext_lazy("Not used: this channel runs over what has failed."),
+    "address_refused": gettext_lazy("Not sent: the e-mail address is not one that mail can be sent to."),
+    "customer_erased": gettext_lazy("Not sent: this customer's data has been erased."),
+    "objected": gettext_lazy("Not sent: the customer objected to messages of this kind."),
+    "no_opt_in": gettext_lazy("Not sent: the customer never agreed to messages of this kind."),
+    "only_changes": gettext_lazy("Not sent: the customer wants only what changes, and nothing had."),
+    "word_waits": gettext_lazy(
+        "Not sent: nothing was new, and an earlier message still waits for the end of the quiet hours."
+    ),
+    "never_told": gettext_lazy("Not sent: the message before it never arrived, so there was nothing to end."),
+    "no_text": gettext_lazy("Not sent: there was no text in a language that this customer can be given."),
+    "template_error": gettext_lazy("Not sent: the text has an error, in the customer's language and in the fallback."),
+    "given_up": gettext_lazy("Not delivered: the mail provider put us off %(count)d times, and we gave up."),
+    "mailbox_does_not_exist": gettext_lazy("Not delivered: the mail provider says that this mailbox does not exist."),
+    "came_back_no_such_mailbox": gettext_lazy("Not delivered: it came back, because this mailbox does not exist."),
+    "came_back_no_such_domain": gettext_lazy(
+        "Not delivered: it came back, because the address’s domain does not exist."
+    ),
+    "came_back_moved": gettext_lazy("Not delivered: it came back, because the customer no longer has this address."),
+    "came_back_takes_no_mail": gettext_lazy("Not delivered: it came back, because no mail is taken there."),
+    "mailbox_off": gettext_lazy("Not delivered: the customer's mailbox is switched off for now."),
+    "taken_for_spam": gettext_lazy("Not delivered: the customer's mail provider took it for spam."),
+    "sender_blocked": gettext_lazy("Not delivered: the customer's mail provider lets nothing of ours through."),
+    "against_policy": gettext_lazy("Not delivered: a rule of the customer's mail provider is against it."),
+    "too_large": gettext_lazy("Not delivered: it is larger than the customer's mail provider takes."),
+    "too_much_at_once": gettext_lazy("Not delivered: the customer's mail provider had too many mails at once."),
+    "server_not_reached": gettext_lazy("Not delivered: the customer's mail provider could not be reached for days."),
+    "fault_over_there": gettext_lazy("Not delivered: something is broken at the customer's mail provider."),
+    "came_back": gettext_lazy("Not delivered: it came back, and the mail provider did not say why."),
+    "complained": gettext_lazy("Not used: the customer told their mail provider that our mail is unwanted."),
+    "mailbox_full": gettext_lazy("Not delivered: the customer's mailbox is full."),
+    "number_invalid": gettext_lazy("Not delivered: this is no telephone number."),
+    "number_gets_no_texts": gettext_lazy("Not delivered: this number cannot get text messages."),
+    "number_unknown": gettext_lazy("Not delivered: the telephone company does not know this number."),
+    "opted_out": gettext_lazy("Not delivered: the customer answered STOP, so no text messages go to this number."),
+    "phone_not_reached": gettext_lazy("Not delivered: the telephone was off or out of reach."),
+    "filtered": gettext_lazy("Not delivered: the telephone company filtered it out."),
+    "not_delivered": gettext_lazy("Not delivered: the gateway took it, and reported later that it did not arrive."),
+    "refused_by_provider": gettext_lazy("Not delivered: the customer's mail provider refused it."),
+    "unreachable": gettext_lazy("Not delivered: the mail server could not be reached."),
+    "uncertain": gettext_lazy("Perhaps sent: the connection broke before the provider answered."),
+    "no_longer_affected": gettext_lazy("Not sent: the customer was no longer affected when its turn came."),
+    "affected_again": gettext_lazy("Not sent: the customer was affected again before this end was sent."),
+    "reached_us": gettext_lazy("Not sent: the customer got in touch with us first, and was told on the telephone."),
+    "reopened": gettext_lazy("Not sent: the incident was not over after all."),
+    "fault": gettext_lazy("Not sent yet: a fault on our side, which is in the log; we try again every few minutes."),
+    "resolved": gettext_lazy("Not sent: the incident was over before its turn came."),
+    "cancelled": gettext_lazy("Not sent: the incident turned out to be a false alarm before its turn came."),
+    "nothing_said": gettext_lazy("Not told yet: nothing has been decided for this customer."),
+}
+"""By reason; translated when one is asked for: a page of customers asks for a hundred, and each needs only its own."""
+
+
 def not_sent(reason: str, state: str = "refused", *, attempts: int = 0) -> str:
     """Why a message was not sent, or not delivered, in one sentence."""
-    sentences = {
-        "quiet_hours": _("Not sent: quiet hours at the customer's."),
-        "waiting": _("Not sent yet: its turn has not come."),
-        "put_off": _("Not sent yet: the mail provider asked us to wait."),
-        "no_contact_point": _("Not sent: we have no address or number of this customer for this channel."),
-        "address_dead": _("Not sent: the address or number does not exist any more."),
-        "address_blocked": _("Not sent: the customer told the provider to let nothing more through."),
-        "not_wanted": _("Not sent: the customer wants no messages there."),
-        "channel_off": _("Not sent: no provider is set up for this channel."),
-        "cap_reached": _(
-            "Not sent: the customer has had as many messages of this kind this week as we allow ourselves."
-        ),
-        "unread": _("Waiting to be read: it stands in the customer's inbox, and they have not opened it yet."),
-        "to_be_called": _("To be called: only a call reaches this customer, and nobody has called yet."),
-        "care_alarm": _("To be called too: the customer wears a care alarm, and may not have read our message."),
-        "no_answer": _("Not told yet: somebody called, and nobody answered."),
-        "wrong_number": _("Not told: somebody called, and it was the wrong number."),
-        "gone": _("Not delivered: the receiver says that this address does not exist any more."),
-        "host_refused": _("Not sent: this web address leads to a machine inside a private network."),
-        "runs_over_failure": _("Not used: this channel runs over what has failed."),
-        "address_refused": _("Not sent: the e-mail address is not one that mail can be sent to."),
-        "customer_erased": _("Not sent: this customer's data has been erased."),
-        "objected": _("Not sent: the customer objected to messages of this kind."),
-        "no_opt_in": _("Not sent: the customer never agreed to messages of this kind."),
-        "only_changes": _("Not sent: the customer wants only what changes, and nothing had."),
-        "word_waits": _(
-            "Not sent: nothing was new, and an earlier message still waits for the end of the quiet hours."
-        ),
-        "never_told": _("Not sent: the message before it never arrived, so there was nothing to end."),
-        "no_text": _("Not sent: there was no text in a language that this customer can be given."),
-        "template_error": _("Not sent: the text has an error, in the customer's language and in the fallback."),
-        "given_up": _("Not delivered: the mail provider put us off %(count)d times, and we gave up.")
-        % {"count": max(attempts, 1)},
-        "mailbox_does_not_exist": _("Not delivered: the mail provider says that this mailbox does not exist."),
-        "came_back_no_such_mailbox": _("Not delivered: it came back, because this mailbox does not exist."),
-        "came_back_no_such_domain": _("Not delivered: it came back, because the address’s domain does not exist."),
-        "came_back_moved": _("Not delivered: it came back, because the customer no longer has this address."),
-        "came_back_takes_no_mail": _("Not delivered: it came back, because no mail is taken there."),
-        "mailbox_off": _("Not delivered: the customer's mailbox is switched off for now."),
-        "taken_for_spam": _("Not delivered: the customer's mail provider took it for spam."),
-        "sender_blocked": _("Not delivered: the customer's mail provider lets nothing of ours through."),
-        "against_policy": _("Not delivered: a rule of the customer's mail provider is against it."),
-        "too_large": _("Not delivered: it is larger than the customer's mail provider takes."),
-        "too_much_at_once": _("Not delivered: the customer's mail provider had too many mails at once."),
-        "server_not_reached": _("Not delivered: the customer's mail provider could not be reached for days."),
-        "fault_over_there": _("Not delivered: something is broken at the customer's mail provider."),
-        "came_back": _("Not delivered: it came back, and the mail provider did not say why."),
-        "complained": _("Not used: the customer told their mail provider that our mail is unwanted."),
-        "mailbox_full": _("Not delivered: the customer's mailbox is full."),
-        "number_invalid": _("Not delivered: this is no telephone number."),
-        "number_gets_no_texts": _("Not delivered: this number cannot get text messages."),
-        "number_unknown": _("Not delivered: the telephone company does not know this number."),
-        "opted_out": _("Not delivered: the customer answered STOP, so no text messages go to this number."),
-        "phone_not_reached": _("Not delivered: the telephone was off or out of reach."),
-        "filtered": _("Not delivered: the telephone company filtered it out."),
-        "not_delivered": _("Not delivered: the gateway took it, and reported later that it did not arrive."),
-        "refused_by_provider": _("Not delivered: the customer's mail provider refused it."),
-        "unreachable": _("Not delivered: the mail server could not be reached."),
-        "uncertain": _("Perhaps sent: the connection broke before the provider answered."),
-        "no_longer_affected": _("Not sent: the customer was no longer affected when its turn came."),
-        "affected_again": _("Not sent: the customer was affected again before this end was sent."),
-        "reached_us": _("Not sent: the customer got in touch with us first, and was told on the telephone."),
-        "reopened": _("Not sent: the incident was not over after all."),
-        "fault": _("Not sent yet: a fault on our side, which is in the log; we try again every few minutes."),
-        "resolved": _("Not sent: the incident was over before its turn came."),
-        "cancelled": _("Not sent: the incident turned out to be a false alarm before its turn came."),
-        "nothing_said": _("Not told yet: nothing has been decided for this customer."),
-    }
-    if reason in sentences:
-        return sentences[reason]
+    if reason in WHY_NOT:
+        return str(WHY_NOT[reason]) % {"count": max(attempts, 1)}
     if state == "cancelled":
         return _("Not sent: it was stopped (%(reason)s).") % apart(reason=reason or _("no reason was given"))
     return _("Not sent (%(reason)s).") % apart(reason=reason or _("no reason was given"))

@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 from datetime import time
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
@@ -13,7 +12,9 @@ from django.utils.translation import gettext_lazy
 
 from beforehand.accounts.actions import SCOPES
 from beforehand.accounts.installation import BrandSetting
+from beforehand.kit.web.forms import LongSelect
 from beforehand.kit.web.templatetags.kit import number
+from beforehand.kit.zones import time_zones
 
 
 @dataclass(frozen=True)
@@ -167,8 +168,10 @@ class BrandForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        zones = [(zone, zone) for zone in sorted(available_timezones())]
-        self.fields["time_zone"] = forms.ChoiceField(label=self.fields["time_zone"].label, choices=zones)
+        zones = [(zone, zone) for zone in sorted(time_zones())]
+        self.fields["time_zone"] = forms.ChoiceField(
+            label=self.fields["time_zone"].label, choices=zones, widget=LongSelect
+        )
 
     def clean(self) -> dict[str, Any]:
         typed: dict[str, Any] = super().clean() or self.cleaned_data

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import messages
@@ -25,6 +25,7 @@ from beforehand.console.access import PageRequest, actor_of, allowed
 from beforehand.engine.roster import duty_gaps
 from beforehand.kit import clock
 from beforehand.kit.web.times import zone
+from beforehand.kit.zones import time_zones
 
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 AHEAD = timedelta(days=14)
@@ -73,7 +74,7 @@ class TeamForm(forms.Form):
 
     def clean_time_zone(self) -> str:
         name = str(self.cleaned_data["time_zone"]).strip()
-        if name not in available_timezones():
+        if name not in time_zones():
             raise forms.ValidationError(_("There is no time zone of this name. Write it like Europe/Amsterdam."))
         return name
 

@@ -1,7 +1,5 @@
 """You: how the console and its mails speak to the one who is signed in, and what is mailed to them."""
 
-from zoneinfo import available_timezones
-
 from django import forms
 from django.conf import settings
 from django.contrib import messages
@@ -14,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 from beforehand.accounts.actions import change_own_ways
 from beforehand.accounts.models import MailAbout
 from beforehand.console.access import PageRequest, actor_of, allowed
+from beforehand.kit.zones import time_zones
 
 
 class YouForm(forms.Form):
@@ -29,7 +28,7 @@ class YouForm(forms.Form):
 
     def clean_time_zone(self) -> str:
         zone = str(self.cleaned_data["time_zone"]).strip()
-        if zone not in available_timezones():
+        if zone not in time_zones():
             raise forms.ValidationError(_("There is no time zone of this name. Write it like Europe/Amsterdam."))
         return zone
 

@@ -49,19 +49,25 @@ FROM (
 """Our newest word to them was refused, failed, or waits for a call. Where the playbook calls people, care alarms are called
 also where a message has gone out: who wears one may not read it."""
 
+COUNTED = """
+count(*) FILTER (WHERE u.reason <> 'care_alarm') AS untold, count(*) FILTER (WHERE u.reason = 'care_alarm') AS alarms
+"""
 PAGE = f"""
+WITH u AS MATERIALIZED (
+    SELECT CASE WHEN cc.priority = 'care_alarm' THEN 0 ELSE 1 END
+               + CASE WHEN u.reason_until > %(now)s::timestamptz THEN 2 ELSE 0 END AS rank, u.*
+    {UNTOLD} JOIN customers_customer cc ON cc.id = u.customer_id
+)
+SELECT counts.untold, counts.alarms, page.* FROM (SELECT {COUNTED} FROM u) counts LEFT JOIN (
 SELECT u.rank, u.bucket, u.customer_id, c.public_id, c.external_id, c.name, c.language, c.priority, u.reason, u.channel,
        u.passed_over, u.ended_at,
        coalesce((SELECT jsonb_agg(jsonb_build_array(p.channel, p.address, p.status) ORDER BY p.rank, p.id)
                  FROM customers_contactpoint p WHERE p.customer_id = u.customer_id), '[]'),
        u.id, u.batch_id, u.reason_until
-FROM (
-    SELECT CASE WHEN cc.priority = 'care_alarm' THEN 0 ELSE 1 END
-               + CASE WHEN u.reason_until > %(now)s::timestamptz THEN 2 ELSE 0 END AS rank, u.*
-    {UNTOLD} JOIN customers_customer cc ON cc.id = u.customer_id
-) u JOIN customers_customer c ON c.id = u.customer_id
+FROM u JOIN customers_customer c ON c.id = u.customer_id
 WHERE (u.rank, u.bucket, u.customer_id) > (%(rank)s::int, %(bucket)s::smallint, %(customer)s::bigint)
 ORDER BY u.rank, u.bucket, u.customer_id LIMIT %(limit)s::int
+) page ON true ORDER BY page.rank, page.bucket, page.customer_id
 """
 """Whom nobody answered for waits behind those who have not been called."""
 
@@ -111,8 +117,7 @@ def untold_count(incident_id: int) -> int:
 
 def untold_counts(incident_id: int) -> tuple[int, int]:
     """How many could not be told; and how many care alarms are to be called though a message went out to them."""
-    counted = "count(*) FILTER (WHERE u.reason <> 'care_alarm'), count(*) FILTER (WHERE u.reason = 'care_alarm')"
-    ((untold, alarms),) = bulk_fetch(f"SELECT {counted} {UNTOLD}", _values(incident_id))
+    ((untold, alarms),) = bulk_fetch(f"SELECT {COUNTED} {UNTOLD}", _values(incident_id))
     return untold, alarms
 
 
@@ -120,9 +125,16 @@ def untold_page(
     incident_id: int, *, now: datetime, after: tuple[int, int, int] | None = None, limit: int
 ) -> list[Untold]:
     """A page of them: care alarms first. `after` is the `place` of the last one shown."""
+    return counted_page(incident_id, now=now, after=after, limit=limit)[0]
+
+
+def counted_page(
+    incident_id: int, *, now: datetime, after: tuple[int, int, int] | None = None, limit: int
+) -> tuple[list[Untold], int, int]:
+    """The same, and what `untold_counts` says of the whole list, which is worked out once for both."""
     rank, bucket, customer = after or (-1, 0, 0)
     rows = bulk_fetch(PAGE, _values(incident_id, now=now, rank=rank, bucket=bucket, customer=customer, limit=limit))
-    return [Untold(*row) for row in rows]
+    return [Untold(*row[2:]) for row in rows if row[2] is not None], *rows[0][:2]
 
 
 def untold_ids(incident_id: int, *, among: Sequence[int] | None = None) -> list[int]:

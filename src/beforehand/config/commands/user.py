@@ -141,14 +141,13 @@ def _password(given: argparse.Namespace) -> tuple[str, bool]:
 
 def _check(given: argparse.Namespace, password: str) -> None:
     """Raise CommandError with the first thing that is wrong."""
-    from zoneinfo import available_timezones
-
     from django.conf import settings
     from django.contrib.auth.password_validation import validate_password
     from django.core.exceptions import ValidationError
     from django.core.validators import validate_email
 
     from beforehand.accounts.models import Role, User
+    from beforehand.kit.zones import time_zones
 
     if given.role not in Role.values:
         raise CommandError(f"there is no role {given.role!r}: choose one of {', '.join(Role.values)}")
@@ -156,7 +155,7 @@ def _check(given: argparse.Namespace, password: str) -> None:
     languages = [code for code, _ in settings.LANGUAGES]
     if given.language not in languages:
         raise CommandError(f"the pages do not speak {given.language!r}: choose one of {', '.join(languages)}")
-    if given.time_zone not in available_timezones():
+    if given.time_zone not in time_zones():
         raise CommandError(f"there is no time zone {given.time_zone!r}: write it like Europe/Amsterdam")
     try:
         validate_email(given.email)

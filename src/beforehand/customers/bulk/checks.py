@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime, time
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
 
 import phonenumbers
 
 from beforehand.customers.bulk.problems import Refused, RowReason, shown
+from beforehand.kit.zones import time_zones
 
 Check = Callable[[Any], Any]
 
@@ -105,7 +105,7 @@ def language(value: Any) -> str:
 
 @cache
 def _zones() -> frozenset[str]:
-    return frozenset(available_timezones()) - {"localtime", "posixrules", "Factory"}
+    return time_zones() - {"localtime", "posixrules", "Factory"}
 
 
 def time_zone(value: Any) -> str:

@@ -4,8 +4,29 @@ from typing import Any
 
 from django import forms
 from django.forms.boundfield import BoundField
+from django.forms.utils import flatatt
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+
+class LongSelect(forms.Select):
+    """A menu of hundreds, such as the time zones: Django draws a template for each of its options."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        """The menu, with what is chosen."""
+        chosen = "" if value is None else str(value)
+        return format_html(
+            "<select{}>{}</select>",
+            flatatt({**self.build_attrs(self.attrs, attrs), "name": name}),
+            format_html_join(
+                "",
+                '<option value="{}"{}>{}</option>',
+                ((key, SELECTED if str(key) == chosen else "", label) for key, label in self.choices),
+            ),
+        )
+
+
+SELECTED = SafeString(" selected")
 CHOICES = (forms.RadioSelect, forms.CheckboxSelectMultiple)
 LEFT_TO_RIGHT = (forms.EmailInput, forms.URLInput, forms.NumberInput)
 

@@ -4,8 +4,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import structlog
 from django.conf import settings
@@ -13,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.utils import timezone
+
+from beforehand.kit.zones import time_zones
 
 log = structlog.get_logger()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
@@ -29,12 +30,6 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-
-
-@cache
-def _zones() -> frozenset[str]:
-    """The zones that this machine knows: read once, because asking walks through a folder of files."""
-    return frozenset(available_timezones())
 
 
 class RequestLogMiddleware:
@@ -79,7 +74,7 @@ class ReaderZoneMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         name = request.COOKIES.get("zone", "").replace("%2F", "/")
-        if name not in _zones():
+        if name not in time_zones():
             return self.get_response(request)
         with timezone.override(ZoneInfo(name)):
             return self.get_response(request)

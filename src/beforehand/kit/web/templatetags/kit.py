@@ -3,6 +3,7 @@
 import zlib
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from babel.numbers import format_decimal
@@ -15,6 +16,7 @@ from django.templatetags.static import static
 from django.utils import translation
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from beforehand.kit.clock import now
 from beforehand.kit.web import times
@@ -92,18 +94,37 @@ def toasts(context: Context) -> dict[str, Any]:
 @register.simple_tag
 def icon(name: str, css: str = "", label: str = "") -> SafeString:
     """An icon from static/beforehand/icons.svg; hidden from screen readers unless it has a label."""
+    if not label:
+        return _silent_icon(name, css)
+    return _svg(name, css, format_html(' role="img" aria-label="{}"', label))
+
+
+@cache
+def _silent_icon(name: str, css: str = "") -> SafeString:
+    return _svg(name, css, SafeString(' aria-hidden="true"'))
+
+
+def _svg(name: str, css: str, role: SafeString) -> SafeString:
     flip = " icon-flip" if name in MIRRORED_ICONS else ""
-    role = format_html(' role="img" aria-label="{}"', label) if label else mark_safe(' aria-hidden="true"')
     return format_html(
         '<svg class="icon{} {}" focusable="false"{}><use href="{}#{}"></use></svg>',
         flip, css, role, static("beforehand/icons.svg"), name,
     )  # fmt: skip
 
 
-@register.inclusion_tag("kit/_badge.html")
-def badge(label: str, tone: str = "", icon: str = "", title: str = "") -> dict[str, Any]:
+BADGE_ICONS = {"urgent": "alert", "alarm": "alert", "ok": "check"}
+
+
+@register.simple_tag
+def badge(label: str, tone: str = "", icon: str = "", title: str = "") -> SafeString:
     """A state in a word. `tone`: "" (neutral), accent, ok, warn, urgent, alarm; or the state's own word (`broken`)."""
-    return {"label": label, "tone": tone_of(tone), "icon": icon, "title": title}
+    tone = tone_of(tone)
+    shown = icon or BADGE_ICONS.get(tone, "")
+    return format_html(
+        '<span class="badge{}"{}>{}{}</span>',
+        f" tone-{tone}" if tone else "", format_html(' title="{}"', title) if title else "",
+        _silent_icon(shown) if shown else "", label,
+    )  # fmt: skip
 
 
 @register.filter
@@ -169,16 +190,23 @@ def define(
 # --- time --------------------------------------------------------------------------------------------------------
 
 
-@register.inclusion_tag("kit/_countdown.html")
-def countdown(due_at: datetime | None, soon: int = times.SOON_SECONDS, size: str = "") -> dict[str, Any]:
+@register.simple_tag
+def countdown(due_at: datetime | None, soon: int = times.SOON_SECONDS, size: str = "") -> SafeString:
     """A promise's due time, counting down. `soon`: how many seconds before it warns; `size="big"` for heads."""
     if due_at is None:
-        return {"due_at": None}
+        return format_html('<span class="muted">{}</span>', _("nothing promised"))
     instant = now()
-    return {
-        "due_at": due_at, "clock": times.clock(due_at, now=instant), "exact": times.exact(due_at),
-        "soon": soon, "size": size, "state": times.countdown_state(due_at, now=instant, soon_seconds=soon),
-    }  # fmt: skip
+    state = times.countdown_state(due_at, now=instant, soon_seconds=soon)
+    is_over = state == "overdue"
+    return format_html(
+        '<span class="countdown{}" data-countdown="{}" data-soon="{}" data-state="{}" data-text-left="{}"'
+        ' data-text-overdue="{}">{}<span class="countdown-left" role="timer" data-left{}>{}</span>'
+        '<time datetime="{}" title="{}" data-moment="clock">{}</time></span>',
+        " countdown-big" if size == "big" else "", due_at.isoformat(), soon, state,
+        _("%(time)s left") % {"time": "{time}"}, _("overdue by %(time)s") % {"time": "{time}"},
+        _silent_icon("alert" if is_over else "promise"), "" if is_over else " hidden", _("overdue"),
+        due_at.isoformat(), times.exact(due_at), times.clock(due_at, now=instant),
+    )  # fmt: skip
 
 
 @register.simple_tag
