@@ -33,9 +33,16 @@ NOT_READ = {
 }
 """What answers no reader's question, or is no page."""
 WHOLE_LISTS = frozenset(
-    {"could-not-tell-csv", "readiness-list", "readiness-all-list", "customer-export", "customer-export-page"}
+    {
+        "affected-csv",
+        "could-not-tell-csv",
+        "readiness-list",
+        "readiness-all-list",
+        "customer-export",
+        "customer-export-page",
+    }
 )
-"""Files of everything: told, but not held to a page's time."""
+"""Files of everything: told, but not held to a page's time, nor to its statements: a long one is read and sent in parts."""
 
 
 class Filled:
@@ -51,6 +58,7 @@ class Filled:
         from beforehand.playbooks.models import PlaybookVersion, Run, RunTask
 
         self.now = timezone.now()
+        self.user = user
         self._remember_incidents()
         self.incident = incident = self._open_and_tell()
         self.run = Run.objects.get(incident=incident)
@@ -116,7 +124,7 @@ class Filled:
         return incident
 
     def _promise_and_plan(self, user: Any) -> None:
-        from beforehand.accounts.models import Team
+        from beforehand.accounts.models import Shift, Team
         from beforehand.accounts.shifts import ShiftGiven, put_shifts, save_roles
         from beforehand.customers.models import Component
         from beforehand.incidents.planned import plan_work
@@ -129,6 +137,7 @@ class Filled:
             for day in range(-1, 14)
         ]
         put_shifts(team, shifts, actor="bench")
+        self.shift = Shift.objects.order_by("pk")[0]
         due_at = self.now + timedelta(hours=3)
         audience = f"incident:{self.incident.pk}"
         self.outcome = make_outcome(
@@ -171,6 +180,10 @@ class Filled:
             ("run-", self.run),
             ("customer", self.customer),
             ("planned-", self.work.incident),
+            ("person", self.user),
+            ("shift", self.shift),
+            ("caller", self.customer),
+            ("answer-contact", None),
             ("reply", None),
             ("mute", None),
         ):

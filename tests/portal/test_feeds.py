@@ -7,7 +7,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from beforehand.customers.actions import upsert_components
 from beforehand.incidents.actions import post_update, resolve_incident
@@ -134,6 +136,14 @@ def test_there_is_an_atom_feed_in_each_language(cast: Cast, browser: Browser, la
     assert entry.findtext(f"{ATOM}title") == TEXTS[language]["title"]
     assert entry.findtext(f"{ATOM}id") == f"urn:uuid:{incident.public_id}"
     assert f'href="/status/feed/{language}.atom"' in reader.get(f"/status/?lang={language}").content.decode()
+
+
+def test_the_atom_feed_does_not_ask_for_the_parts_that_it_does_not_name(cast: Cast, browser: Browser) -> None:
+    outage(cast)
+    reader = browser()
+    with CaptureQueriesContext(connection) as queries:
+        assert TEXTS["en"]["title"] in reader.get("/status/feed/en.atom").content.decode()
+    assert [one["sql"] for one in queries if "customers_componentdependency" in one["sql"]] == []
 
 
 def test_a_language_that_we_have_not_has_no_feed_and_an_empty_one_is_whole(cast: Cast, browser: Browser) -> None:

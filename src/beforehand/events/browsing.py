@@ -76,19 +76,12 @@ FAR = "9999-12-31T00:00:00+00:00"
 def newest_events(given: LogFilter, *, limit: int, before: Place | None = None) -> LogPage:
     """The newest events that fit, before a place. One statement, two where a type is rare."""
     # Where no type is asked for, every row that is looked at fits; a common type fills its page from the newest rows.
-    for window in (NEAR, WINDOW) if given.types else (limit,):
-        events, seen = _looked_through(given, limit=limit, before=before, window=window)
-        if len(events) == limit:
-            return LogPage(events, (events[-1].recorded_at, events[-1].id), is_cut=False)
-        if seen is None or seen[0] < window:
-            return LogPage(events, None, is_cut=False)
-    return LogPage(events, (seen[2], seen[1]), is_cut=True)
+    found = _newest_within(NEAR if given.types else limit, given, limit=limit, before=before)
+    return _newest_within(WINDOW, given, limit=limit, before=before) if found.is_cut else found
 
 
-def _looked_through(
-    given: LogFilter, *, limit: int, before: Place | None, window: int
-) -> tuple[list[StoredEvent], tuple[Any, ...] | None]:
-    """What fits among so many rows before a place, newest first; and how many rows those were, and the last of them."""
+def _newest_within(window: int, given: LogFilter, *, limit: int, before: Place | None) -> LogPage:
+    """Those among so many rows."""
     narrow, values = _narrow(given)
     before_at, before_id = before or (FAR, 0)
     rows = bulk_fetch(
@@ -106,7 +99,11 @@ def _looked_through(
     seen = next((row for row in rows if row[3] is None), None)
     events = [StoredEvent(*row[1:]) for row in rows if row[3] is not None]
     events.sort(key=lambda event: (event.recorded_at, event.id), reverse=True)
-    return events, seen
+    if len(events) == limit:
+        return LogPage(events, (events[-1].recorded_at, events[-1].id), is_cut=False)
+    if seen is not None and seen[0] == window:
+        return LogPage(events, (seen[2], seen[1]), is_cut=True)
+    return LogPage(events, None, is_cut=False)
 
 
 def _narrow(given: LogFilter) -> tuple[list[str], dict[str, Any]]:

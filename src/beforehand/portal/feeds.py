@@ -6,7 +6,7 @@ our own incidents and components, and stay. Texts are in one language: `?lang=`,
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -60,9 +60,9 @@ class State:
     """All that the feeds say, read once."""
 
     problems: tuple[Problem, ...]
-    windows: Mapping[int, PlannedWork]
-    parts: Sequence[tuple[UUID, Mapping[str, str], datetime, list[int]]]
     page: Body
+    windows: Mapping[int, PlannedWork] = field(default_factory=dict)
+    parts: Sequence[tuple[UUID, Mapping[str, str], datetime, list[int]]] = ()
 
     @property
     def unresolved(self) -> list[Problem]:
@@ -74,15 +74,12 @@ class State:
 
 
 def _state(reader: Reader) -> State:
+    """The problems alone: all that the Atom feed says."""
     found = newest_public(language=reader.language, fallback=reader.brand.language)
-    planned = [one.incident_id for one in found if one.kind == Incident.Kind.PLANNED]
-    open_ids = [one.incident_id for one in found if one.is_open and not one.is_coming]
     changed = [one.began_at for one in found] + [one.ended_at for one in found if one.ended_at]
     changed += [update.posted_at for one in found for update in one.updates]
     return State(
         problems=tuple(found),
-        windows=PlannedWork.objects.in_bulk(planned) if planned else {},
-        parts=[(row[0], row[1], row[2], row[3]) for row in fetch(PARTS, {"incidents": open_ids})],
         page={
             "id": str(uuid5(NAMESPACE_URL, settings.BASE_URL)),
             "name": reader.brand.name,
@@ -90,6 +87,18 @@ def _state(reader: Reader) -> State:
             "time_zone": reader.brand.time_zone,
             "updated_at": max((at for at in changed if at <= clock.now()), default=SINCE).isoformat(),
         },
+    )
+
+
+def _whole_state(reader: Reader) -> State:
+    """And the windows of planned work, and the parts that each problem touches."""
+    state = _state(reader)
+    planned = [one.incident_id for one in state.planned]
+    open_ids = [one.incident_id for one in state.problems if one.is_open and not one.is_coming]
+    return replace(
+        state,
+        windows=PlannedWork.objects.in_bulk(planned) if planned else {},
+        parts=[(row[0], row[1], row[2], row[3]) for row in fetch(PARTS, {"incidents": open_ids})],
     )
 
 
@@ -239,7 +248,7 @@ def _document(name: str, state: State, reader: Reader) -> Body:
 def document(request: HttpRequest, name: str) -> HttpResponse:
     """One of Statuspage's documents. At most eight queries; a cache in front of us asks once in 15 seconds."""
     with reading(request) as reader:
-        body = orjson.dumps(_document(name, _state(reader), reader))
+        body = orjson.dumps(_document(name, _whole_state(reader), reader))
     response = _cached(request, body, "application/json; charset=utf-8", language=reader.language)
     response.headers["Access-Control-Allow-Origin"] = "*"  # a widget on any site may read what is public anyway
     return response
