@@ -58,5 +58,8 @@ def database_url(server_url: str) -> Iterator[str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever asks for the database is of the database's ring, marked or not."""
     for item in items:
-        if item.get_closest_marker("django_db") or "database_url" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if item.get_closest_marker("django_db") or "database_url" in fixtures:
             item.add_marker(pytest.mark.database)
+        if "own_server" in fixtures:
+            item.add_marker(pytest.mark.embedded)

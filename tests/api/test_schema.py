@@ -26,6 +26,8 @@ from beforehand.api.schema import schema_text
 from beforehand.api.urls import api, urlpatterns
 from beforehand.playbooks.actions import install_shipped
 from tests.cast import make_cast
+from tests.emptying import empty_tables
+from tests.snapshots import Rows, put_rows, take_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -104,12 +106,24 @@ def _one_connection() -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
+@pytest.fixture(scope="session")
+def stock(django_db_setup: None, django_db_blocker: Any) -> Rows:
+    """Everybody, and the playbooks that ship: stored once, and put back for each operation."""
+    with django_db_blocker.unblock():
+        make_cast()
+        install_shipped()
+        rows = take_rows()
+        empty_tables()
+    return rows
+
+
 @pytest.mark.usefixtures("_one_connection")
 @pytest.mark.parametrize("label", sorted(operations()))
-def test_requests_made_from_the_schema_are_answered_as_it_says(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_made_from_the_schema_are_answered_as_it_says(
+    label: str, stock: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(access, "BURST", 1e9)
-    make_cast()
-    install_shipped()
+    put_rows(stock)
     secret = create_token(name="everything", scopes=SCOPES, actor="test")[1]
 
     @given(case=operations()[label].as_strategy())

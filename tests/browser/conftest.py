@@ -9,7 +9,7 @@ import pytest
 from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.console.conftest import cast, drive, outage, signed_in, supervisor  # noqa: F401 -- they serve here too
+from tests.console.conftest import cast, drive, outage, scene, signed_in, supervisor  # noqa: F401 -- they serve here too
 from tests.faults.processes import web_process
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

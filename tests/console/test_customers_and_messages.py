@@ -14,7 +14,7 @@ from beforehand.incidents.models import Incident
 from beforehand.kit.clock import travel
 from beforehand.outbound.models import Message
 from tests.cast import Cast
-from tests.console.conftest import at
+from tests.console.conftest import at, bring_about_outage
 from tests.driving import Drive
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -135,9 +135,9 @@ def test_no_page_of_ours_shows_a_working_key_to_a_customers_page(agent: Client, 
     assert 'href="http://testserver.example/my/"' in mail
 
 
-def test_the_list_says_why_and_why_not(agent: Client, cast: Cast, request: pytest.FixtureRequest) -> None:
+def test_the_list_says_why_and_why_not(agent: Client, cast: Cast, drive: Drive) -> None:
     cast.chitra.contact_points.all().delete()
-    outage: Incident = request.getfixturevalue("outage")
+    outage = bring_about_outage(cast, drive)
     for where in ("/console/messages/", f"/console/messages/?incident={outage.public_id}"):
         page = agent.get(where).content.decode()
         assert page.count("Sent: the customer") == 3

@@ -8,7 +8,7 @@ from django.test import Client
 from beforehand.incidents.models import Incident
 from beforehand.kit.clock import travel
 from tests.cast import Cast
-from tests.console.conftest import at, room
+from tests.console.conftest import at, bring_about_outage, room
 from tests.driving import Drive
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
@@ -65,11 +65,9 @@ def test_the_affected_list_is_filtered_by_language_state_and_search(
     assert "Nobody here" in agent.get(part, {"state": "cured"}).content.decode()
 
 
-def test_why_somebody_was_not_told_is_said(
-    agent: Client, cast: Cast, drive: Drive, request: pytest.FixtureRequest
-) -> None:
+def test_why_somebody_was_not_told_is_said(agent: Client, cast: Cast, drive: Drive) -> None:
     cast.chitra.contact_points.all().delete()
-    outage: Incident = request.getfixturevalue("outage")
+    outage = bring_about_outage(cast, drive)
     with travel(at(4) + timedelta(seconds=1)):
         page = agent.get(room(outage)).content.decode()
     assert "Not sent: we have no address or number of this customer for this channel." in page

@@ -16,6 +16,7 @@ from tests.console.conftest import (  # noqa: F401 -- they serve here too
     cast,
     drive,
     outage,
+    scene,
     signed_in,
     supervisor,
     viewer,

@@ -167,3 +167,19 @@ def test_while_one_worker_has_a_subscription_another_does_not_take_it(subscribe:
         assert run_subscription(one) == 0
     run(one)
     assert seen == [1]
+
+
+def test_a_pass_without_news_reads_no_ones_place_and_the_next_event_reaches_everyone(
+    subscribe: Any, django_assert_num_queries: Any
+) -> None:
+    seen: list[tuple[str, int]] = []
+    for name in ("one", "two"):
+        subscribe(lambda events, name=name: seen.extend((name, event.data["number"]) for event in events), name=name)
+    happen(1)
+    while run_all_once():
+        pass
+    with django_assert_num_queries(0):
+        assert run_all_once() == 0
+    happen(2)
+    assert run_all_once() == 2
+    assert seen == [("one", 1), ("two", 1), ("one", 2), ("two", 2)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.db import OperationalError
@@ -12,7 +13,7 @@ from beforehand.engine.languages import direction
 from beforehand.engine.playbooks.bundle import BLOCK, text_file
 from beforehand.engine.playbooks.language import Channel, Playbook
 from beforehand.engine.playbooks.problems import PlaybookProblem, ProblemReason
-from beforehand.engine.segments import sms_segments
+from beforehand.engine.segments import Segments, sms_segments
 from beforehand.incidents.models import Incident
 from beforehand.outbound.frame import Brand
 from beforehand.outbound.localise import localised_facts
@@ -44,27 +45,33 @@ def long_text_messages(playbook: Playbook, texts: Mapping[tuple[str, str], str])
         if name.startswith(BLOCK):
             continue  # no message of its own
         file = text_file(name, language)
-        try:
-            short = compile_short(
-                TemplateSource(file, content),
-                language=language,
-                direction=direction(language),
-                facts=localised_facts(
-                    _facts(language, is_promising=name in promising),
-                    language=language,
-                    zone=brand.time_zone,
-                    now=_AT,
-                    formal=True,
-                ),
-                slots=SLOTS,
-                brand=Brand(name=brand.name, sender="", phone=brand.phone),
-            ).fill(_READER)
-        except (TemplateRefusedError, MailValueError):
-            continue
-        parts = sms_segments(short)
-        if parts.count > MOST_PARTS:
+        parts = _parts(TemplateSource(file, content), language, brand, name in promising)
+        if parts is not None and parts.count > MOST_PARTS:
             values = {"count": str(parts.count), "alphabet": parts.alphabet.value, "limit": str(MOST_PARTS)}
             yield PlaybookProblem(1, 1, ProblemReason.TEXT_MESSAGE_LONG, values, file=file)
+
+
+@lru_cache(maxsize=1024)
+def _parts(source: TemplateSource, language: str, brand: BrandSetting, is_promising: bool) -> Segments | None:
+    """How long one text comes out; none if it has another fault. Kept: what is pushed is checked again when it is approved."""
+    try:
+        short = compile_short(
+            source,
+            language=language,
+            direction=direction(language),
+            facts=localised_facts(
+                _facts(language, is_promising=is_promising),
+                language=language,
+                zone=brand.time_zone,
+                now=_AT,
+                formal=True,
+            ),
+            slots=SLOTS,
+            brand=Brand(name=brand.name, sender="", phone=brand.phone),
+        ).fill(_READER)
+    except (TemplateRefusedError, MailValueError):
+        return None
+    return sms_segments(short)
 
 
 def _brand() -> BrandSetting:
