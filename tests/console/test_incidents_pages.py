@@ -1,12 +1,18 @@
 """Today, the list of incidents and the room of one: what they say, in how many queries."""
 
+import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from beforehand.incidents.models import Incident
+from beforehand.incidents.queries import incidents_page
 from beforehand.kit.clock import travel
+from beforehand.kit.rows import execute, fetch
+from beforehand.promises.queries import due_held_broken
 from tests.cast import Cast
 from tests.console.conftest import at, bring_about_outage, room
 from tests.driving import Drive
@@ -39,6 +45,26 @@ def test_the_list_shows_severity_affected_and_the_next_promise(agent: Client, ou
 def test_a_filter_shows_only_its_state(agent: Client, outage: Incident) -> None:
     assert room(outage) in agent.get("/console/incidents/?state=open").content.decode()
     assert room(outage) not in agent.get("/console/incidents/?state=resolved").content.decode()
+
+
+@pytest.mark.parametrize(("state", "index"), [("", "incidents_open_first"), ("resolved", "incidents_by_state")])
+def test_the_list_is_read_in_its_order_and_not_sorted(outage: Incident, state: str, index: str) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        incidents_page(state=state, limit=25)
+    with transaction.atomic():
+        execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off")
+        plan = "\n".join(row[0] for row in fetch(f"EXPLAIN {queries[0]['sql'].replace('%', '%%')}", []))
+    assert index in plan
+    assert "Sort" not in plan
+
+
+def test_today_reads_its_promises_by_their_keys_however_many_there_were(outage: Incident, cast: Cast) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        due_held_broken(cast.ester, since=at(0), looked_at=5)
+    with transaction.atomic():
+        execute("SET LOCAL enable_seqscan = off")
+        plan = "\n".join(row[0] for row in fetch(f"EXPLAIN {queries[0]['sql'].replace('%', '%%')}", []))
+    assert re.search(r"promises_promise_pkey on promises_promise .*\n +Index Cond: \(id = ", plan)
 
 
 def test_the_room_says_whom_it_touches_why_and_what_we_said(agent: Client, outage: Incident) -> None:

@@ -10,6 +10,7 @@ from beforehand.incidents.actions import cancel_incident, post_update, resolve_i
 from beforehand.incidents.affected import origin_of
 from beforehand.incidents.models import Incident, PlannedWork
 from beforehand.kit import clock
+from beforehand.portal import problems
 from beforehand.promises.models import Promise
 from tests.cast import CUSTOMERS, Cast
 from tests.portal.conftest import START, TEXTS, outage
@@ -95,6 +96,21 @@ def test_what_is_over_stays_for_a_week_with_how_long_it_took(cast: Cast, browser
         assert "lasted 2 hours" in words
     with clock.travel(START + timedelta(days=8)):
         assert "Internet outage" not in browser().get("/").content.decode()
+
+
+def test_what_ended_last_is_shown_however_long_ago_it_began(
+    cast: Cast, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(problems, "MAX_OPEN", 3)
+    monkeypatch.setattr(problems, "MAX_ENDED", 2)
+    made = [outage(cast, group_key=f"g{number}", texts={"en": {"title": f"Outage {number}"}}) for number in range(5)]
+    for minutes, incident in enumerate(reversed(made), start=1):
+        with clock.travel(START + timedelta(minutes=minutes)):
+            resolve_incident(incident, reason="fixed", actor="test")
+    with clock.travel(START + timedelta(minutes=10)):
+        page = browser().get("/").content.decode()
+    assert [f"Outage {number}" in page for number in range(5)] == [True, True, False, False, False]
+    assert page.index("Outage 0") < page.index("Outage 1")
 
 
 def test_a_false_alarm_is_called_one(cast: Cast, browser: Browser) -> None:

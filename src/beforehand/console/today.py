@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -144,8 +143,8 @@ def _context(request: PageRequest) -> dict[str, Any]:
 def _newest_open_and_promised(promises: list[Promise]) -> list[Incident]:
     """The newest open incidents, and those that these promises are about; the newest first. One query."""
     newest = Incident.objects.filter(state=Incident.State.OPEN).order_by("-pk").values("pk")[: SHOWN + 1]
-    wanted = Q(pk__in=newest) | Q(pk__in=incidents_of(promises))
-    return list(Incident.objects.filter(wanted).select_related("owner").order_by("-pk"))
+    promised = Incident.objects.filter(pk__in=incidents_of(promises)).values("pk")
+    return list(Incident.objects.filter(pk__in=newest.union(promised)).select_related("owner").order_by("-pk"))
 
 
 def _ownerless(lines: list[PromiseLine]) -> list[Trouble]:

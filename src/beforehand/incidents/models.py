@@ -1,13 +1,16 @@
 """Problems that touch customers: what they are on, whom they touch and why, what we said, and how they ended."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from beforehand.accounts.models import Team, User
 from beforehand.customers.models import Component
 from beforehand.kit.ids import uuid7
+
+IS_OVER = ExpressionWrapper(~Q(state="open"), output_field=BooleanField())
+"""Sorts the open ones first; an index of incidents has it."""
 
 
 class Incident(models.Model):
@@ -62,6 +65,8 @@ class Incident(models.Model):
         ]
         indexes = [
             models.Index(fields=["state", "-id"], name="incidents_by_state"),
+            models.Index(IS_OVER, F("id").desc(), name="incidents_open_first"),
+            models.Index(fields=["-ended_at"], name="incidents_ended", condition=Q(ended_at__isnull=False)),
             models.Index(
                 fields=["affected_wanted_at"], name="incidents_wanted", condition=Q(affected_wanted_at__isnull=False)
             ),

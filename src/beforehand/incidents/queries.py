@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import BooleanField, Case, Count, ExpressionWrapper, F, Func, Q, TextField, Value, When
+from django.db.models import Case, Count, F, Func, Q, TextField, Value, When
 from django.utils import translation
 from django.utils.translation import pgettext
 
@@ -14,7 +14,7 @@ from beforehand.customers.impact import components_above, components_below
 from beforehand.customers.models import Component
 from beforehand.detection.models import Alert, AlertGroup
 from beforehand.incidents.affected import origin_of, scope_select
-from beforehand.incidents.models import Incident, IncidentScope
+from beforehand.incidents.models import IS_OVER, Incident, IncidentScope
 from beforehand.kit.ids import BUCKETS
 from beforehand.kit.rows import bulk_fetch, fetch
 
@@ -24,10 +24,9 @@ MAX_PLACES = 6
 
 def incidents_page(*, state: str = "", after: tuple[int, int] | None = None, limit: int) -> list[Incident]:
     """Incidents, open ones first, then newest first; `after` is (0 open or 1 ended, id) of the last one shown."""
-    is_over = ExpressionWrapper(~Q(state=Incident.State.OPEN), output_field=BooleanField())
-    found = Incident.objects.annotate(is_over=is_over).select_related("owner").order_by("is_over", "-pk")
+    found = Incident.objects.annotate(is_over=IS_OVER).select_related("owner").order_by("is_over", "-pk")
     if state:
-        found = found.filter(state=state)
+        found = found.filter(state=state).order_by("-pk")
     if after is not None:
         over, pk = bool(after[0]), after[1]
         later = Q(is_over=over, pk__lt=pk)

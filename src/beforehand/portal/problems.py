@@ -90,8 +90,8 @@ def public_status(*, language: str, fallback: str, now: datetime) -> PublicStatu
     public = Incident.objects.filter(is_public=True).exclude(NOT_ANNOUNCED).order_by("-id")
     current = list(public.filter(state=Incident.State.OPEN).order_by(GRAVEST, "-id")[: MAX_OPEN + 1])
     over = [Incident.State.RESOLVED, Incident.State.CANCELLED]
-    ended = list(public.filter(state__in=over, ended_at__gte=now - ENDED_WITHIN)[:MAX_OPEN])
-    ended = sorted(ended, key=lambda one: one.ended_at or now, reverse=True)[:MAX_ENDED]
+    lately = public.filter(state__in=over, ended_at__gte=now - ENDED_WITHIN)
+    ended = list(lately.order_by("-ended_at", "-id")[:MAX_ENDED])
     read = problems([*current[:MAX_OPEN], *ended], language=language, fallback=fallback)
     return PublicStatus(
         current=tuple(
