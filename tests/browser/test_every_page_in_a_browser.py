@@ -22,7 +22,7 @@ TURNED = """() => {
     const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walk.nextNode()) {
         const text = walk.currentNode.data.trim(), box = walk.currentNode.parentElement;
-        if (/[\u0620-\u064a]/.test(text) && getComputedStyle(box).direction == "ltr") found.push(text.slice(0, 80));
+        if (!box.closest("pre") && /[\u0620-\u064a]/.test(text) && getComputedStyle(box).direction == "ltr") found.push(text.slice(0, 80));
     }
     return found;
 }"""
@@ -72,7 +72,8 @@ def test_every_page_is_open_to_everyone(
         direction = page.evaluate("document.documentElement.dir")
         if path.startswith("/console/") and direction != ("rtl" if language == "ar" else "ltr"):
             faults.append(f"{path}: dir is {direction!r}")
-        faults += [f"{path}: runs the wrong way: {text}" for text in page.evaluate(TURNED)]
+        if language == "ar":
+            faults += [f"{path}: runs the wrong way: {text}" for text in page.evaluate(TURNED)]
         faults += [f"{path}: console: {one}" for one in said]
     context.close()
     assert faults == []

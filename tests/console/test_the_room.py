@@ -14,6 +14,7 @@ from beforehand.outbound.by_hand import tell_by_hand
 from beforehand.outbound.models import Message, ToldByPerson
 from tests.cast import Cast
 from tests.console.conftest import at, room
+from tests.driving import Drive
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -116,9 +117,11 @@ def test_who_was_told_by_a_person_counts_as_told_at_the_top_too(agent: Client, m
 
 
 def test_what_was_said_long_ago_is_folded_and_still_there(
-    agent: Client, outage: Incident, monkeypatch: pytest.MonkeyPatch
+    agent: Client, outage: Incident, drive: Drive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("beforehand.console.incidents.SAID_AT_ONCE", 0)
-    page = agent.get(room(outage)).content.decode()
-    folded = page[page.index("1 thing said before</summary>") :]
+    monkeypatch.setattr("beforehand.console.incidents.SAID_AT_ONCE", 1)
+    with travel(at(64)):
+        drive.settle()
+        page = agent.get(room(outage)).content.decode()
+    folded = page[page.index("2 things said before</summary>") :]
     assert "first-notice" in folded[: folded.index("</details>")]
