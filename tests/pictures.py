@@ -96,6 +96,7 @@ class Shooting:
                 color_scheme=scheme,
                 reduced_motion="reduce",
                 locale=language,
+                timezone_id="Europe/Amsterdam",  # where the company is
             )
             cookies = self.cookies | {"django_language": language}
             context.add_cookies([{"name": key, "value": value, "url": self.site} for key, value in cookies.items()])
