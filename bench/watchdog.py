@@ -171,7 +171,7 @@ def main() -> None:
         stack.callback(connections.close_all)
         call_command("migrate", verbosity=0)
         from beforehand.playbooks.queries import left_hanging
-        from beforehand.promises.actions import watch_promises
+        from beforehand.promises.watch import watch_promises
         from beforehand.promises.models import Promise
 
         prepare()

@@ -25,9 +25,10 @@ from beforehand.outbound.smtp import Courier
 from beforehand.outbound.smtp_handshake import SmtpServer
 from beforehand.playbooks.actions import approve_version, install_shipped
 from beforehand.playbooks.bundles import playbook_of
+from beforehand.playbooks.calls import tend_calls
 from beforehand.playbooks.runs import tend_runs
 from beforehand.playbooks.spreads import finish_spreads, spread_next
-from beforehand.promises.actions import watch_promises
+from beforehand.promises.watch import watch_promises
 from tests.mailbox import Mailbox
 
 
@@ -81,6 +82,7 @@ class Drive:
         """Everything but the deliveries."""
         now = clock.now()
         moved = run_all_once() + refresh_wanted() + tend_planned(now=now) + tend_runs(now=now)
+        moved += tend_calls(now=now)
         while spread_next(now=now):
             moved += 1
         moved += finish_spreads(now=now) + expire_alerts(now=now) + revive_alerts(now=now)

@@ -7,13 +7,15 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 from tests.driving import wait_until_readable
 
-from beforehand.accounts.actions import ensure_team, set_setting
+from beforehand.accounts.actions import create_user, ensure_team, set_setting
+from beforehand.accounts.models import Role
 from beforehand.config import doctor
-from beforehand.config.doctor import State
+from beforehand.config.doctor import State, check_workers
 from beforehand.config.metrics import METRICS
+from beforehand.config.worker import Worker
 from beforehand.events import subscriptions
 from beforehand.events.actions import append_event, month_of, prepare_partitions
-from beforehand.events.models import SubscriptionFailure
+from beforehand.events.models import SubscriptionCursor, SubscriptionFailure, WorkerBeat
 from beforehand.events.subscriptions import ensure_cursors, run_all_once
 from beforehand.kit import clock
 from beforehand.kit.rows import execute
@@ -73,6 +75,40 @@ def test_a_subscriber_that_is_behind_is_seen(monkeypatch: pytest.MonkeyPatch) ->
     while run_all_once():
         pass
     assert figures()["subscription_lag_seconds", "till"] == 0
+
+
+def test_how_far_behind_the_work_is_stands_in_the_beat_on_today_and_in_the_figures(
+    monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    monkeypatch.setattr(subscriptions, "_subscriptions", {})
+    monkeypatch.setattr(subscriptions, "import_module", lambda _: None)
+    subscriptions.subscriber("till", types=("thing.happened",))(lambda events: None)
+    ensure_cursors()
+    SubscriptionCursor.objects.create(name="nobody-any-more")
+    worker = Worker()
+    worker._measure()
+    worker._beat()
+    assert set(WorkerBeat.objects.values_list("lag_seconds", flat=True)) == {0.0}
+    append_event(type="thing.happened")
+    execute("UPDATE events_event SET recorded_at = now() - interval '90 seconds'")
+    worker._measure()
+    worker._beat()
+    assert all(89 < lag < 120 for lag in WorkerBeat.objects.values_list("lag_seconds", flat=True))
+    assert 89 < figures()["work_lag_seconds",] < 120
+    found = check_workers()
+    assert (found.state, "s behind" in found.found) == (State.WARNING, True)
+    client.force_login(
+        create_user(email="a@b.example", name="A", role=Role.ADMIN, password="long enough, 7", actor="t")
+    )
+    html = client.get("/console/").content.decode()
+    assert "The work is behind" in html
+    assert "has waited for 1 minute" in html
+    wait_until_readable()
+    while run_all_once():
+        pass
+    worker._measure()
+    worker._beat()
+    assert "The work is behind" not in client.get("/console/").content.decode()
 
 
 def test_messages_of_the_last_minute_are_counted_by_what_became_of_them() -> None:

@@ -15,8 +15,8 @@ from beforehand.console.calendar import FEED, feed_address
 from beforehand.incidents.models import Incident
 from beforehand.kit.clock import travel
 from beforehand.kit.signing import sign
-from beforehand.promises.actions import watch_promises
 from beforehand.promises.models import Promise
+from beforehand.promises.watch import watch_promises
 from tests.cast import Cast
 from tests.console.conftest import at, room
 from tests.promises.test_the_roster import CALENDAR
@@ -159,10 +159,10 @@ def test_a_shift_swapped_by_hand_stays_so_until_the_planner_says_something_new_o
     read(CALENDAR)
     swap(cast.farid, "duty-manager")
     shown = read(CALENDAR)
-    assert "1 shift was changed by hand" in shown
+    assert "1 shift was changed or taken out by hand" in shown
     assert early().person == cast.farid
     swap(cast.farid, "driver")
-    assert "1 shift was changed by hand" in read(CALENDAR)
+    assert "1 shift was changed or taken out by hand" in read(CALENDAR)
     assert (early().person, early().role.slug) == (cast.farid, "driver")
     longer = CALENDAR.replace("20261123T140000\r\nATTENDEE;CN=Ester", "20261123T150000\r\nATTENDEE;CN=Ester")
     assert "by hand" not in read(longer)
@@ -171,6 +171,31 @@ def test_a_shift_swapped_by_hand_stays_so_until_the_planner_says_something_new_o
     swap(cast.farid, "duty-manager")
     assert "by hand" not in read(CALENDAR)  # the plan was the longer shift, so the shorter one is news
     assert early().person == cast.ester
+
+
+def test_a_shift_taken_out_by_hand_stays_out_until_the_planner_says_something_new_of_it(
+    cast: Cast, supervisor: Client
+) -> None:
+    save_roles(cast.team, [("duty-manager", "Duty manager"), ("driver", "Driver")], actor="test")
+
+    def read(body: str) -> str:
+        file = SimpleUploadedFile("shifts.ics", body.encode(), content_type="text/calendar")
+        return supervisor.post("/console/calendar/shifts/", {"team": cast.team.pk, "file": file}).content.decode()
+
+    def take_out() -> None:
+        shift = Shift.objects.get(external_id="early")
+        supervisor.post(reverse("console:shift-remove", args=[shift.public_id]))
+
+    read(CALENDAR)
+    take_out()
+    assert "1 shift was changed or taken out by hand" in read(CALENDAR)
+    assert "1 shift was changed or taken out by hand" in read(CALENDAR)
+    assert not Shift.objects.filter(external_id="early").exists()
+    longer = CALENDAR.replace("20261123T140000\r\nATTENDEE;CN=Ester", "20261123T150000\r\nATTENDEE;CN=Ester")
+    assert "by hand" not in read(longer)
+    take_out()
+    assert "by hand" not in read(CALENDAR)  # the plan was the longer shift, so the shorter one is news
+    assert Shift.objects.get(external_id="early").person == cast.ester
 
 
 def test_a_calendar_program_reads_duty_and_promises_by_its_own_link(

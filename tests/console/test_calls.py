@@ -5,9 +5,12 @@ import uuid
 import pytest
 from django.test import Client
 
-from beforehand.accounts.actions import create_token
+from beforehand.accounts.actions import create_token, set_setting
 from beforehand.customers.models import ContactPoint, Customer
+from beforehand.engine.playbooks.language import CalledFirst
+from beforehand.engine.playbooks.parse import parse_playbook
 from beforehand.events.models import Event
+from beforehand.incidents.actions import reopen_incident, resolve_incident
 from beforehand.incidents.models import Incident
 from beforehand.incidents.untold import untold_counts, untold_ids, untold_page
 from beforehand.insights.queries import incident_report
@@ -16,13 +19,15 @@ from beforehand.outbound.delivery import DeliveryLoop
 from beforehand.outbound.in_house import InHouseCourier
 from beforehand.outbound.media import CallMedium
 from beforehand.outbound.models import Delivery, Message
+from beforehand.playbooks.actions import approve_version, push_version
+from beforehand.playbooks.bundles import SHIPPED, read_bundle
 from beforehand.playbooks.models import RunTask
 from beforehand.promises.models import Promise
 from tests.api.callers import Caller
 from tests.cast import Cast
 from tests.console.conftest import at
 from tests.desk import Desk, speak_by
-from tests.driving import Drive, alert, outage_rule, post_webhook
+from tests.driving import Drive, alert, approve_shipped, outage_rule, post_webhook
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -232,3 +237,142 @@ def test_a_call_is_noted_over_the_api_too(cast: Cast, calling: Incident) -> None
     assert caller.post(f"{base}/called", {**call, "customer": "dana"}).status_code == 404
     assert caller.post(f"{base}/called", {**call, "result": "reached"}).json()["told"] is True
     assert message_to(cast.bram).state == "sent"
+
+
+# At a pace
+
+
+def task_titles() -> list[str]:
+    return list(RunTask.objects.filter(step="calls", done_at=None).values_list("title", flat=True))
+
+
+def paced(desk: Desk, *, at_once: int) -> Incident:
+    set_setting(key="calls.open_at_once", value=at_once, actor="test")
+    with travel(at(3)):
+        post_webhook([alert(starts_at=at(0))])
+        desk.settle()
+    return Incident.objects.get()
+
+
+def reasons(*customers: Customer) -> list[str]:
+    return [message_to(one).reason for one in customers]
+
+
+def test_a_team_is_asked_for_so_many_calls_at_once_and_the_others_wait_for_their_turn(
+    cast: Cast, desk: Desk, agent: Client
+) -> None:
+    incident = paced(desk, at_once=2)  # the care alarm is one of them
+    assert sorted(reasons(cast.bram, cast.chitra)) == ["call_waits", "to_be_called"]
+    first, second = sorted((cast.bram, cast.chitra), key=lambda one: message_to(one).reason, reverse=True)
+    listed = untold_page(incident.pk, now=at(5), limit=10)
+    assert [one.customer_id for one in listed] == [cast.aisha.pk, first.pk, second.pk]
+    with travel(at(5)):
+        html = page(agent, incident)
+        assert "its turn has not come" in html
+        assert message_to(first).code in html
+        assert message_to(second).code not in html, "nobody is to call yet, so nothing is to be read aloud"
+        said(agent, incident, first, "reached")
+    assert reasons(second) == ["to_be_called"]
+    assert Event.objects.filter(type="run.calls_opened").count() == 2
+
+
+def test_what_waits_longer_than_was_agreed_stands_with_those_to_be_called_now(
+    cast: Cast, desk: Desk, agent: Client
+) -> None:
+    incident = paced(desk, at_once=1)
+    assert reasons(cast.bram, cast.chitra) == ["call_waits"] * 2
+    assert [one.rank for one in untold_page(incident.pk, now=at(62), limit=10)] == [0, 3, 3]
+    assert [one.waits_its_turn for one in untold_page(incident.pk, now=at(63.1), limit=10)] == [False] * 3
+
+
+def test_a_care_alarm_never_waits_and_a_team_has_one_pace_over_all_its_incidents(cast: Cast, desk: Desk) -> None:
+    Customer.objects.filter(pk=cast.bram.pk).update(priority="care_alarm")
+    paced(desk, at_once=1)
+    assert reasons(cast.bram, cast.chitra) == ["to_be_called", "call_waits"]
+
+
+def test_without_a_pace_all_are_asked_for_at_once(cast: Cast, desk: Desk) -> None:
+    paced(desk, at_once=0)
+    assert reasons(cast.bram, cast.chitra) == ["to_be_called"] * 2
+
+
+def test_the_task_is_done_when_the_last_one_was_told_some_other_way(
+    cast: Cast, calling: Incident, agent: Client, desk: Desk
+) -> None:
+    with travel(at(10)):
+        told = {"how": "visit", "whom": "everyone"}
+        agent.post(f"/console/incidents/{calling.public_id}/could-not-tell/told/", told)
+        assert untold_ids(calling.pk) == []
+        desk.settle()
+    assert RunTask.objects.get(step="calls").done_at == at(10)
+
+
+# Called first
+
+
+@pytest.fixture
+def alarm(cast: Cast, drive: Drive) -> Incident:
+    """The shipped playbook; Aisha wears a care alarm, and has a mail address and a telephone."""
+    ContactPoint.objects.create(customer=cast.aisha, channel="phone", address="+212612345678")
+    Customer.objects.filter(pk=cast.aisha.pk).update(priority="care_alarm")
+    outage_rule(owner=cast.team, resolve_after_seconds=100_000)
+    approve_shipped()
+    with travel(at(3)):
+        post_webhook([alert(starts_at=at(0))])
+        drive.settle()
+    return Incident.objects.get()
+
+
+def test_in_an_outage_a_care_alarm_is_written_to_and_called(cast: Cast, alarm: Incident, drive: Drive) -> None:
+    assert message_to(cast.aisha).state == "sent"
+    (line,) = untold_page(alarm.pk, now=at(4), limit=10)
+    assert (line.customer_id, line.reason) == (cast.aisha.pk, "care_alarm")
+    task = RunTask.objects.get(step="calls")
+    assert (task.title, task.team, task.due_at) == ("Call the customers who wear a care alarm", cast.team, at(18))
+
+
+def test_once_while_it_lasts_and_again_when_it_breaks_again(
+    cast: Cast, alarm: Incident, drive: Drive, agent: Client
+) -> None:
+    with travel(at(10)):
+        said(agent, alarm, cast.aisha, "reached")
+        drive.settle()
+    assert untold_ids(alarm.pk) == []
+    with travel(at(60)):
+        drive.settle()
+    assert message_to(cast.aisha).batch_id != Message.objects.filter(customer_id=cast.aisha.pk).earliest("id").batch_id
+    assert untold_ids(alarm.pk) == [], "the next word says nothing that she must be called for"
+    assert task_titles() == []
+    with travel(at(70)):
+        resolve_incident(alarm, reason="repaired", actor="noor")
+        drive.settle()
+    with travel(at(75)):
+        reopen_incident(Incident.objects.get(), actor="noor")
+        drive.settle()
+    with travel(at(79)):
+        drive.settle()
+    assert untold_ids(alarm.pk) == [cast.aisha.pk]
+    assert task_titles() == ["Call the customers who wear a care alarm"]
+
+
+@pytest.mark.parametrize("slug", ["outage", "degraded-service", "planned-maintenance"])
+def test_the_playbooks_about_a_service_call_care_alarms_first(slug: str) -> None:
+    source, _texts = read_bundle(SHIPPED / slug)
+    assert parse_playbook(source).call_first is CalledFirst.CARE_ALARMS
+
+
+def test_who_sleeps_is_called_in_the_morning_when_their_message_has_come(cast: Cast, desk: Desk, drive: Drive) -> None:
+    source, texts = read_bundle(SHIPPED / "outage")
+    source = source.replace("class: service-critical", "class: service")
+    approve_version(push_version(source=source, texts=texts, actor="t"), user=None, actor="t")
+    Customer.objects.filter(pk=cast.aisha.pk).update(quiet_from="09:00", quiet_until="13:00", time_zone="UTC")
+    with travel(at(3)):
+        post_webhook([alert(starts_at=at(0))])
+        drive.settle()
+    incident = Incident.objects.get()
+    assert cast.aisha.pk not in untold_ids(incident.pk)
+    task = RunTask.objects.get(step="calls")
+    assert task.due_at > at(180)
+    with travel(at(180.1)):
+        drive.settle()
+    assert cast.aisha.pk in untold_ids(incident.pk)

@@ -218,7 +218,9 @@ def test_every_page_is_whole_within_20_queries(
         if pattern.name in ONLY_ADMINISTRATORS:
             assert answer.status_code == 403, pattern.name
             continue
-        assert answer.status_code == (302 if pattern.name in ("run-confirm", "incident-reopen") else 200), pattern.name
+        assert answer.status_code == (
+            302 if pattern.name in ("run-confirm", "incident-reopen", "incident-release") else 200
+        ), pattern.name
         if pattern.name != "playbook-text":  # which shows a text as it is written
             content = b"".join(answer)
             assert b"{%" not in content, pattern.name
@@ -230,7 +232,7 @@ WRITES = ("incident-report", "change-done", "person-invite", "person", "person-i
           "planned-plan", "planned-upload", "planned-move", "planned-start", "planned-finish", "planned-cancel",
           "readiness-work-out", "told-by-person", "customer-erase", "incident-open", "incident-update", "incident-update-preview", "caller-check", "caller-called", "called", "incident-widen", "incident-narrow", "incident-leave", "incident-resolve",
           "outcome-make", "outcome-move", "outcome-done", "promise-take", "reply-handled", "customer-trust", "calendar-upload",
-          "incident-false-alarm", "incident-reopen", "answer-contact", "customer-change", "playbook-approve", "run-confirm", "failure-retry", "run-task",
+          "incident-false-alarm", "incident-reopen", "incident-hold", "incident-release", "answer-contact", "customer-change", "playbook-approve", "run-confirm", "failure-retry", "run-task",
           "setting", "token-new", "token-revoke", "called")  # fmt: skip
 
 
@@ -246,7 +248,7 @@ def test_a_viewer_who_posts_is_told_that_they_may_not(cast: Cast, outage: Incide
 
 def test_an_agent_cannot_confirm_or_approve(cast: Cast, outage: Incident, agent: Client) -> None:
     for pattern in PAGES:
-        if pattern.name in ("playbook-approve", "run-confirm", "failure-retry"):
+        if pattern.name in ("playbook-approve", "run-confirm", "failure-retry", "incident-hold", "incident-release"):
             assert agent.post(address(pattern, cast, outage), {"confirmed": "yes"}).status_code == 403
 
 

@@ -125,3 +125,29 @@ def test_what_was_said_long_ago_is_folded_and_still_there(
         page = agent.get(room(outage)).content.decode()
     folded = page[page.index("2 things said before</summary>") :]
     assert "first-notice" in folded[: folded.index("</details>")]
+
+
+def test_a_supervisor_holds_what_an_incident_still_has_to_say_and_lets_it_go(
+    cast: Cast, outage: Incident, drive: Drive, agent: Client, supervisor: Client
+) -> None:
+    hold, release = f"{room(outage)}hold/", f"{room(outage)}release/"
+    sent = len(drive.mailbox.accepted)
+    assert agent.get(hold).status_code == 403
+    assert "Hold messages" not in agent.get(room(outage)).content.decode()
+    assert "Hold messages" in supervisor.get(room(outage)).content.decode()
+    with travel(at(10)):
+        assert "messages wait to be sent at this moment" in supervisor.get(hold).content.decode()
+        assert supervisor.post(hold, {"confirmed": "yes", "count_seen": "0"}).status_code == 302
+        assert "Its messages are held back" in agent.get(room(outage)).content.decode()
+    with travel(at(58)):
+        drive.settle()  # the next word is due
+        assert len(drive.mailbox.accepted) == sent
+        waiting = Message.objects.filter(state="queued").count()
+        assert waiting == 4
+        assert supervisor.post(release, {"confirmed": "yes", "count_seen": "3"}).status_code == 409
+        assert supervisor.post(release, {"confirmed": "yes", "count_seen": "4"}).status_code == 302
+        drive.settle()
+        assert len(drive.mailbox.accepted) == sent + 4
+        html = supervisor.get(room(outage)).content.decode()
+    assert "Its messages are held back" not in html
+    assert "Messages held back by Noor" in html

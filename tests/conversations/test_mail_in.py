@@ -1,6 +1,12 @@
 """What customers answer by mail comes back to where it belongs: once, to the right one, whatever else lies in the mailbox."""
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from email.message import EmailMessage
+from html import escape
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -195,6 +201,47 @@ def test_a_mail_server_that_is_away_is_a_trouble_after_a_while_and_nothing_is_lo
             post.comes_in(post.answer("dana", "Two"))
         assert "cannot be read" not in agent.get("/console/").content.decode()
     assert MessageIn.objects.count() == 2
+
+
+@contextmanager
+def a_server_that_says_nothing() -> Iterator[int]:
+    """Takes a connection, and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "sentence", "said"),
+    [
+        ({"password": "wrong"}, "sign_in_refused", "refuses the user name or the password", "nvalid"),
+        ({"port": 1}, "unreachable", "cannot be reached", "refused"),
+        ({"is_implicit": True}, "no_tls", "does not speak TLS as we do", "SSL"),
+        ({"folder": "Nowhere"}, "no_folder", "no such folder", "Nowhere"),
+        ({"port": 0, "timeout": 0.2}, "timeout", "does not answer in time", "timed out"),
+    ],
+)
+def test_why_a_mailbox_cannot_be_read_is_said_by_kind_with_the_servers_own_words(
+    outage: Incident,
+    imap: ImapMailServer,
+    agent: Client,
+    changes: dict[str, Any],
+    reason: str,
+    sentence: str,
+    said: str,
+) -> None:
+    with imap, a_server_that_says_nothing() as silent:
+        server = replace(imap.server, **({**changes, "port": silent} if changes.get("port") == 0 else changes))
+        with travel(at(6)):
+            poll_mailbox(server, now=at(6))
+    row = Mailbox.objects.get(name=server.name)
+    assert row.reason == reason
+    assert said in row.error
+    with travel(at(20)):
+        html = agent.get("/console/").content.decode()
+    assert sentence in html
+    assert f"The server says: “{escape(row.error)}”" in html
 
 
 def test_a_mailbox_is_read_by_one_worker_at_a_time(outage: Incident, post: Post, imap: ImapMailServer) -> None:

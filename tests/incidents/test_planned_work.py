@@ -1,11 +1,13 @@
 """Planned work, from the plan to the end: each told, and its alerts held back while the window lasts."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from beforehand.customers.models import ContactPoint, Customer
 from beforehand.detection.models import Alert, Mute
 from beforehand.incidents import planned
 from beforehand.incidents.actions import (
@@ -20,6 +22,9 @@ from beforehand.incidents.models import Incident, PlannedWork
 from beforehand.incidents.planned import cancel_work, finish_work, move_work, plan_work, start_work
 from beforehand.kit import clock
 from beforehand.kit.clock import travel
+from beforehand.outbound.delivery import DeliveryLoop
+from beforehand.outbound.media import SmsMedium
+from beforehand.outbound.models import Message, MessageBatch
 from beforehand.playbooks.queries import left_hanging
 from beforehand.promises.models import Promise
 from tests.cast import Cast, make_cast
@@ -28,7 +33,7 @@ from tests.mailbox import Mailbox, text_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
-START = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
+START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 END = START + timedelta(hours=3)
 DANA = "dana@customers.example"
 
@@ -146,7 +151,7 @@ def test_work_that_begins_and_ends_early_says_so(cast: Cast, drive: Drive, box: 
     with travel(NOW):
         work = plan(cast)
         drive.settle()
-    early = START - timedelta(hours=30)
+    early = START - timedelta(hours=22)
     with travel(early):
         with pytest.raises(IncidentError, match="not_started"):
             finish_work(work, actor="test")
@@ -253,3 +258,75 @@ def test_work_that_cannot_be_told_keeps_no_other_from_being_told(
     assert planned.tend_planned(now=NOW) == 1
     second.refresh_from_db()
     assert second.announced_at is not None
+
+
+# At night
+
+
+def texts_to(customer_id: int) -> list[tuple[str, str, str]]:
+    rows = Message.objects.filter(customer_id=customer_id).order_by("id")
+    steps = dict(MessageBatch.objects.values_list("pk", "step"))
+    return [(steps[one.batch_id], one.state, one.reason) for one in rows]
+
+
+class NoGateway:
+    """Takes no text: whoever hands one over has judged it wrongly."""
+
+    connections, failures, wait_asked = 1, 0, 0.0
+
+    def idle(self) -> int:
+        return 1
+
+    def submit(self, flight: Sequence[Any], landed: Any) -> None:
+        raise AssertionError(f"sent at night: {flight}")
+
+
+@pytest.fixture
+def by_text_alone(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Customer:
+    """Bram has a mobile number, and nothing else."""
+    ContactPoint.objects.filter(customer=cast.bram).delete()
+    ContactPoint.objects.create(customer=cast.bram, channel="sms", address="+31612345678", rank=1)
+    monkeypatch.setattr("beforehand.outbound.writing.live_channels", lambda: frozenset({"email", "sms", "call"}))
+    return cast.bram
+
+
+def test_work_at_night_wakes_nobody_by_text_and_in_the_morning_they_read_how_it_went(
+    cast: Cast, drive: Drive, by_text_alone: Customer
+) -> None:
+    night = datetime(2026, 11, 24, 0, 0, tzinfo=UTC)
+    with travel(NOW):
+        work = plan(cast, starts_at=night, ends_at=night + timedelta(hours=5))
+        drive.settle()
+    assert texts_to(by_text_alone.pk) == [("announced", "queued", "")]
+    Message.objects.filter(customer_id=by_text_alone.pk).update(state="sent", ended_at=NOW)
+    at(night - timedelta(hours=30), drive)
+    Message.objects.filter(customer_id=by_text_alone.pk, state="queued").update(state="sent", ended_at=NOW)
+    for hours in (0, 2, 4):
+        at(night + timedelta(hours=hours), drive)
+    morning = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)  # eight o'clock in Amsterdam
+    waiting = Message.objects.filter(customer_id=by_text_alone.pk, state="queued")
+    assert set(waiting.values_list("reason", "reason_until", "due_at")) == {("quiet_hours", morning, morning)}
+    assert texts_to(by_text_alone.pk)[-3:] == [
+        ("started", "queued", "quiet_hours"),
+        ("under-way", "queued", "quiet_hours"),
+        ("under-way", "refused", "word_waits"),  # nothing was new in it: nobody finds six of them at eight
+    ]
+    with travel(night + timedelta(hours=5)):
+        finish_work(work, actor="test")
+        drive.settle()
+    assert texts_to(by_text_alone.pk)[-1] == ("finished", "queued", "quiet_hours")
+    assert not Message.objects.filter(customer_id=by_text_alone.pk, state="queued").exclude(due_at=morning).exists()
+    assert Message.objects.filter(customer_id=by_text_alone.pk, state="queued").count() == 1
+
+
+def test_a_text_that_is_due_by_day_and_could_not_go_then_is_not_sent_at_night(
+    cast: Cast, drive: Drive, by_text_alone: Customer
+) -> None:
+    with travel(NOW):
+        plan(cast)
+        drive.settle()
+    gateway = DeliveryLoop(NoGateway(), worker=uuid.uuid4(), medium=SmsMedium())
+    with travel(NOW.replace(hour=22)):
+        gateway.step(wait=0)
+    one = Message.objects.get(customer_id=by_text_alone.pk)
+    assert (one.state, one.reason, one.due_at) == ("queued", "quiet_hours", datetime(2026, 11, 21, 7, tzinfo=UTC))

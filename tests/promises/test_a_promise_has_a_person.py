@@ -12,7 +12,6 @@ from beforehand.accounts.models import Absence
 from beforehand.accounts.shifts import ShiftGiven, put_shifts, save_roles, save_team_duty
 from beforehand.kit.clock import travel
 from beforehand.kit.rows import fetch
-from beforehand.promises.actions import watch_promises
 from beforehand.promises.duty import acknowledge
 from beforehand.promises.models import Promise
 from beforehand.promises.outcomes import (
@@ -24,6 +23,7 @@ from beforehand.promises.outcomes import (
     settle_outcomes,
 )
 from beforehand.promises.queries import due_soonest, held_by, next_promises, outcomes_to_tell, unowned_promises
+from beforehand.promises.watch import watch_promises
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)

@@ -30,6 +30,8 @@ from beforehand.outbound.inbox import open_message
 from beforehand.outbound.media import CallMedium, InboxMedium
 from beforehand.outbound.models import Delivery, Message, MessageBatch
 from beforehand.outbound.queries import batch_counts
+from beforehand.playbooks.calls import tend_calls
+from beforehand.playbooks.models import RunTask
 from beforehand.playbooks.queries import left_hanging
 from beforehand.portal.my_page import Letter, now_for
 
@@ -175,6 +177,12 @@ def test_who_is_to_be_called_and_reads_it_first_is_called_no_more(scene: Scene) 
     assert end_of(aisha) == ("inbox", "sent", "")
     assert newest(aisha).reason_until is None
     assert aisha.pk not in untold_ids(scene.incident.pk)
+    task = RunTask.objects.get(step="calls")
+    assert task.done_at is None
+    with clock.travel(minutes(7)):
+        tend_calls(now=minutes(7))
+    task.refresh_from_db()
+    assert task.done_at == minutes(7), "nobody is left to be called"
 
 
 def test_news_and_the_end_are_laid_beside_what_is_unread_so_nobody_finds_an_old_outage_alone(scene: Scene) -> None:

@@ -24,10 +24,10 @@ from beforehand.outbound.smtp import Courier
 from beforehand.outbound.smtp_handshake import SmtpServer
 from beforehand.playbooks.actions import install_shipped
 from beforehand.playbooks.models import PlaybookVersion, Run, RunTask
-from beforehand.promises.actions import watch_promises
 from beforehand.promises.duty import acknowledge
 from beforehand.promises.models import Promise
 from beforehand.promises.notices import notice_promises
+from beforehand.promises.watch import watch_promises
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)

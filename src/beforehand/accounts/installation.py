@@ -46,6 +46,8 @@ class Installation:
     calls_within_minutes: int = 60
     """Minutes in which whoever is on the call list is to be called, unless the next word is due sooner."""
     calls_care_alarm_minutes: int = 15
+    calls_open_at_once: int = 20
+    """How many calls a team is asked for at once, beside care alarms; 0 means as many as there are."""
     cap_care: int = 2
     """How many messages of the class a customer is sent in seven days at the most."""
     cap_survey: int = 1
@@ -74,6 +76,7 @@ KEYS = {
     "webhook.connections": "webhook_connections",
     "calls.within_minutes": "calls_within_minutes",
     "calls.care_alarm_minutes": "calls_care_alarm_minutes",
+    "calls.open_at_once": "calls_open_at_once",
     "caps.care": "cap_care",
     "caps.survey": "cap_survey",
     "caps.marketing": "cap_marketing",

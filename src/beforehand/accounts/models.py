@@ -128,6 +128,18 @@ class Shift(models.Model):
         indexes = [models.Index(fields=["role", "ends_at"], name="accounts_shift_role")]
 
 
+class RemovedShift(models.Model):
+    """A shift that somebody took out by hand: it stays out until the planner says something else of it than this."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+")
+    external_id = models.TextField()
+    planned = models.JSONField(help_text=_("What the planner had said of it."))
+    removed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "external_id"], name="accounts_shift_removed_once")]
+
+
 class Absence(models.Model):
     """When a person is away, whatever their shifts say. Why is nobody's business here."""
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-from beforehand.accounts.models import Absence, DutyRole, Shift, Team, User
+from beforehand.accounts.models import Absence, DutyRole, RemovedShift, Shift, Team, User
 from beforehand.engine.roster import SpanError, SpanReason, shift_span
 from beforehand.events.actions import append_event
 
@@ -52,7 +52,8 @@ class ShiftProblem:
 
 @dataclass(frozen=True, slots=True)
 class ShiftsPut:
-    """What became of a plan. `kept` names the shifts that somebody has changed by hand, and of which it says nothing new."""
+    """What became of a plan. `kept` names the shifts that somebody has changed or taken out by hand, and of which it says
+    nothing new."""
 
     created: int
     updated: int
@@ -88,7 +89,8 @@ def save_team_duty(
 def put_shifts(team: Team, given: Sequence[ShiftGiven], *, actor: str, keeps_swaps: bool = False) -> ShiftsPut:
     """Write these shifts, by the planner's own names for them: the same plan twice changes nothing.
 
-    `keeps_swaps`: what somebody changed by hand stays, until the plan says something else of it than it did before.
+    `keeps_swaps`: what somebody changed by hand stays, and what they took out stays out, until the plan says something
+    else of it than it did before.
     """
     roles = {role.slug: role for role in DutyRole.objects.filter(team=team)}
     first = next(iter(sorted(roles.values(), key=lambda role: (role.position, role.pk))), None)
@@ -104,6 +106,10 @@ def put_shifts(team: Team, given: Sequence[ShiftGiven], *, actor: str, keeps_swa
         known[shift.role_id, shift.external_id] = shift
         if shift.planned is not None:
             swapped[shift.planned["role"], shift.external_id] = shift
+    removed = {
+        one.external_id: one.planned
+        for one in RemovedShift.objects.filter(team=team, external_id__in={one.external_id for one in given})
+    }
     zone = ZoneInfo(team.time_zone)
     problems: list[ShiftProblem] = []
     kept: list[str] = []
@@ -120,7 +126,10 @@ def put_shifts(team: Team, given: Sequence[ShiftGiven], *, actor: str, keeps_swa
         before = known.get(key)
         if before is not None and _says(before) == _says(found):
             unchanged += 1
-        elif keeps_swaps and key in swapped and swapped[key].planned == _plan(found):
+        elif keeps_swaps and _plan(found) in (
+            swapped[key].planned if key in swapped else None,
+            removed.get(one.external_id),
+        ):
             kept.append(one.external_id)
         else:
             written[key] = found
@@ -134,6 +143,7 @@ def put_shifts(team: Team, given: Sequence[ShiftGiven], *, actor: str, keeps_swa
     # The plan says something new of what was put under another role by hand: it is not there any more.
     elsewhere = [swapped[key].pk for key in written.keys() & swapped.keys() if swapped[key].role_id != key[0]]
     Shift.objects.filter(pk__in=elsewhere).delete()
+    RemovedShift.objects.filter(team=team, external_id__in={name for _, name in written}).delete()
     updated = len(written.keys() & known.keys())
     if written:
         append_event(
@@ -160,6 +170,16 @@ def swap_shift(shift: Shift, given: ShiftGiven, *, actor: str) -> ShiftsPut:
     after.planned = None if _plan(after) == planned else planned
     after.save(update_fields=["planned"])
     return put
+
+
+@transaction.atomic
+def take_out_shift(shift: Shift, *, actor: str) -> None:
+    """A person takes a shift out; what was planned is remembered, so that the next plan does not bring it back."""
+    team = shift.role.team
+    RemovedShift.objects.update_or_create(
+        team=team, external_id=shift.external_id, defaults={"planned": shift.planned or _plan(shift)}
+    )
+    remove_shifts(team, [shift.external_id], actor=actor)
 
 
 def _read(one: ShiftGiven, role: DutyRole | None, person: User | None, zone: ZoneInfo) -> Shift | ShiftReason:

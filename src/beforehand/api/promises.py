@@ -43,7 +43,8 @@ SENTENCES = {
 class PromiseOut(BaseModel):
     """A promise. `outcome` is empty for an update; `held_by` answers for it now, as `rung` (duty, deputy, supervisor).
 
-    `rhythm` says to whom: those who want every step (every_step), or only what changes (only_changes).
+    `rhythm` says to whom: those who want every step (every_step), or only what changes (only_changes),
+    or those who were told a time after their night (after_night).
     """
 
     id: UUID

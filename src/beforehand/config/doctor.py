@@ -220,14 +220,19 @@ def check_partitions() -> Finding:
 
 
 def check_workers() -> Finding:
-    """Somebody does the work."""
-    from beforehand.events.workers import live_workers
+    """Somebody does the work, and keeps up with it."""
+    from beforehand.config.lag import work_lag
+    from beforehand.events.workers import BEHIND_AFTER, live_workers
     from beforehand.kit import clock
 
     alive = live_workers(now=clock.now())
     if not alive:
         return Finding("worker", State.WARNING, "no worker is running", "`beforehand worker`, or `beforehand up`")
-    return Finding("worker", State.OK, f"{alive} running")
+    lag = work_lag()
+    if lag > BEHIND_AFTER:
+        remedy = "look into the workers' log; where they are busy and sound, start one more"
+        return Finding("worker", State.WARNING, f"{alive} running, {lag:.0f} s behind", remedy)
+    return Finding("worker", State.OK, f"{alive} running, {lag:.0f} s behind")
 
 
 def check_server(connection: psycopg.Connection) -> Iterator[Finding]:

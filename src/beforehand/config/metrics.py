@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from beforehand.accounts.installation import installation
+from beforehand.config.lag import work_lag
 from beforehand.events.workers import live_workers
 from beforehand.kit import clock
 from beforehand.kit.rows import fetch
@@ -55,6 +56,11 @@ def _version() -> str:
 METRICS: tuple[Metric, ...] = (
     Metric("info", "This version.", lambda: [[_version(), 1]], ("version",)),
     Metric("workers", "Worker processes alive.", one(lambda: live_workers(now=clock.now()))),
+    Metric(
+        "work_lag_seconds",
+        "How long the oldest unread event, or the run that is due longest, has waited.",
+        one(work_lag),
+    ),
     Metric("sending_paused", "1 while nothing goes out to customers.", one(lambda: installation().sending_paused)),
     Metric("incidents_open", "Open incidents.", sql("SELECT count(*) FROM incidents_incident WHERE state = 'open'")),
     Metric(

@@ -21,6 +21,7 @@ from beforehand.accounts.actions import forget_answers
 from beforehand.accounts.installation import installation
 from beforehand.accounts.notices import forget_notices
 from beforehand.config.erased import ListUnreadable, keep_erased
+from beforehand.config.lag import work_lag
 from beforehand.console.colleague_mail import written_mail
 from beforehand.conversations.actions import forget_raw, read_waiting
 from beforehand.conversations.imap import ImapServer
@@ -49,9 +50,10 @@ from beforehand.outbound.push import PushMedium
 from beforehand.outbound.sms import SmsCourier, SmsGateway
 from beforehand.outbound.smtp import Courier
 from beforehand.outbound.webhooks import WebhookMedium
+from beforehand.playbooks.calls import tend_calls
 from beforehand.playbooks.runs import tend_runs
 from beforehand.playbooks.spreads import finish_spreads, spread_next
-from beforehand.promises.actions import watch_promises
+from beforehand.promises.watch import watch_promises
 
 log = structlog.get_logger()
 
@@ -212,6 +214,7 @@ class Worker:
                 lambda: settle_groups(now=clock.now()),
                 lambda: close_done_batches(now=clock.now()),  # before the promises: what was said in time counts
                 lambda: tend_planned(now=clock.now()),
+                lambda: tend_calls(now=clock.now()),
                 lambda: watch_promises(now=clock.now()),
                 self._recover,
             ):
@@ -227,6 +230,7 @@ class Worker:
     def _figures(self) -> None:
         """What takes long and may wait: on a thread of its own, so that it keeps no promise from being watched."""
         while not self._stopping.wait(FIGURES_EVERY):
+            self._once(self._measure)
             self._once(lambda: tend_readiness(now=clock.now(), go_on=lambda seconds: not self._stopping.wait(seconds)))
         connection.close()
 
@@ -236,6 +240,9 @@ class Worker:
             while not self._stopping.wait(WATCH_EVERY):
                 self._once(lambda: send_notices(courier, written_mail, now=clock.now()))
         connection.close()
+
+    def _measure(self) -> None:
+        self._lag = work_lag()
 
     def _beat(self) -> None:
         for each in self._all:

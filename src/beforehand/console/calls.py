@@ -21,7 +21,7 @@ from beforehand.kit import clock
 from beforehand.outbound.calls import FIRST_CALL, Called, record_call
 from beforehand.outbound.models import Delivery, Message, MessageBatch
 from beforehand.outbound.reading import aloud
-from beforehand.playbooks.calls import close_call_tasks
+from beforehand.playbooks.calls import close_call_tasks, tend_calls
 
 CALLABLE = (ContactPoint.Channel.PHONE.value, ContactPoint.Channel.SMS.value)
 USABLE = (ContactPoint.Status.WORKING.value, ContactPoint.Status.FAILING.value)
@@ -45,7 +45,7 @@ class Call:
 
 def calls_of(lines: Sequence[Untold]) -> dict[int, Call]:
     """The call for each of these customers who has a number, by customer id. Four queries."""
-    numbers = {line.customer_id: number for line in lines if (number := _number(line))}
+    numbers = {line.customer_id: number for line in lines if not line.waits_its_turn and (number := _number(line))}
     wanted = [line for line in lines if line.customer_id in numbers]
     if not wanted:
         return {}
@@ -104,6 +104,7 @@ def called(request: PageRequest, public_id: UUID) -> HttpResponse:
     except Message.DoesNotExist:
         messages.info(request, _("We have told this customer something newer meanwhile: please call about that."))
         return redirect("console:could-not-tell", public_id=incident.public_id)
+    tend_calls(now=now)  # the next one has its turn at once
     if after.is_told:
         close_call_tasks(incident.pk, user=request.user, actor=actor_of(request), now=now)
         messages.success(request, _("Noted: the customer has been told."))

@@ -31,7 +31,7 @@ from beforehand.incidents.queries import TOLD, AffectedLine, affected_page, affe
 from beforehand.kit import clock
 from beforehand.outbound.by_hand import told_by_person
 from beforehand.outbound.models import MessageBatch
-from beforehand.outbound.queries import Counts, batch_counts, last_messages
+from beforehand.outbound.queries import Counts, batch_counts, held_since, last_messages
 from beforehand.playbooks.models import Run
 from beforehand.playbooks.queries import incident_tasks
 from beforehand.promises.queries import next_promises, standing
@@ -137,6 +137,7 @@ def _now(incident: Incident) -> dict[str, Any]:
         "runs": [(run, run_sentence(run)) for run in runs],
         "tasks": incident_tasks(incident.pk, limit=LISTED),
         "now": clock.now(),
+        "held_since": held_since(origin_of(incident.pk)),
         "confirming": next((run for run in runs if run.state == Run.State.CONFIRMING), None),
         "said": said[:SAID_AT_ONCE],
         "said_before": said[SAID_AT_ONCE:],

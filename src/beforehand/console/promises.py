@@ -26,7 +26,7 @@ from beforehand.kit.web import times
 from beforehand.kit.web.mixed import apart
 from beforehand.promises.duty import acknowledge
 from beforehand.promises.erasure import audience_of
-from beforehand.promises.models import Promise
+from beforehand.promises.models import AFTER_NIGHT, Promise
 from beforehand.promises.outcomes import PromiseRefused, make_outcome, move_outcome, settle_outcome
 
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
@@ -70,6 +70,8 @@ def promise_title(promise: Promise) -> str:
     """What is owed: a next update, or that something is done."""
     if promise.rhythm == CustomerRhythm.ONLY_CHANGES:
         return _("Next update, to who wants only what changes")
+    if promise.rhythm == AFTER_NIGHT:
+        return _("Next update, to who was promised it after their night")
     return str(TITLES[promise.outcome])
 
 

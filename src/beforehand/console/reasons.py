@@ -112,6 +112,9 @@ WHY_NOT = {
     ),
     "unread": gettext_lazy("Waiting to be read: it stands in the customer's inbox, and they have not opened it yet."),
     "to_be_called": gettext_lazy("To be called: only a call reaches this customer, and nobody has called yet."),
+    "call_waits": gettext_lazy(
+        "To be called: its turn has not come, the team has as many calls before it as it can make at once."
+    ),
     "care_alarm": gettext_lazy("To be called too: the customer wears a care alarm, and may not have read our message."),
     "no_answer": gettext_lazy("Not told yet: somebody called, and nobody answered."),
     "wrong_number": gettext_lazy("Not told: somebody called, and it was the wrong number."),
@@ -168,6 +171,23 @@ WHY_NOT = {
     "nothing_said": gettext_lazy("Not told yet: nothing has been decided for this customer."),
 }
 """By reason; translated when one is asked for: a page of customers asks for a hundred, and each needs only its own."""
+
+
+def mailbox_sentence(reason: str, said: str) -> str:
+    """Why a mailbox cannot be read, in one sentence, and then the server's own words."""
+    sentences = {
+        "unreachable": _("The mail server cannot be reached."),
+        "timeout": _("The mail server does not answer in time."),
+        "not_trusted": _("The mail server’s certificate is not trusted."),
+        "no_tls": _("The mail server does not speak TLS as we do, so it is not told the password."),
+        "sign_in_refused": _("The mail server refuses the user name or the password."),
+        "no_folder": _("The mailbox has no such folder, or it may not be read."),
+        "interrupted": _("The connection to the mail server broke off."),
+    }
+    sentence = sentences.get(reason, "")
+    if not said or not sentence:
+        return sentence or said
+    return _("%(sentence)s The server says: “%(said)s”") % apart(sentence=sentence, said=said)
 
 
 def not_sent(reason: str, state: str = "refused", *, attempts: int = 0) -> str:

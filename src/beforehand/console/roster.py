@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from beforehand.accounts.access import may
 from beforehand.accounts.models import Absence, DutyRole, Shift, Team, User
-from beforehand.accounts.shifts import ShiftGiven, put_absence, put_shifts, remove_absence, remove_shifts, swap_shift
+from beforehand.accounts.shifts import ShiftGiven, put_absence, put_shifts, remove_absence, swap_shift, take_out_shift
 from beforehand.console.access import PageRequest, actor_of, allowed
 from beforehand.console.calendar import REASONS
 from beforehand.console.teams import WallField, must_plan, on_the_wall
@@ -92,7 +92,7 @@ def _put_shift(request: PageRequest, team: Team, form: ShiftForm, known: Shift |
 def remove_shift(request: PageRequest, public_id: UUID) -> HttpResponse:
     """Take a shift out."""
     found = get_object_or_404(Shift.objects.select_related("role__team"), public_id=public_id)
-    remove_shifts(found.role.team, [found.external_id], actor=actor_of(request))
+    take_out_shift(found, actor=actor_of(request))
     messages.success(request, _("Taken out."))
     return redirect("console:team", slug=found.role.team.slug)
 

@@ -78,6 +78,7 @@ ICONS = {
     LineKind.TASK: "person",
     LineKind.AWAITED_TASK: "person",
     LineKind.APPROVE_BY: "check",
+    LineKind.CALL_FIRST: "person",
 }
 
 
@@ -132,6 +133,8 @@ def line_sentence(line: Line) -> str:
             return _("A task for %(team)s, to be done within %(within)s: %(title)s.") % values
         case LineKind.AWAITED_TASK:
             return _("A task for %(team)s, to be done within %(within)s: %(title)s. The run waits for it.") % values
+        case LineKind.CALL_FIRST:
+            return _("Who wears a care alarm is called as well, once while it lasts.")
         case LineKind.APPROVE_BY:
             return _("Each version needs the word of: %(teams)s.") % values
         case LineKind.SECTION if values["events"]:

@@ -70,6 +70,14 @@ MEANINGS = {
         gettext_lazy("The same, for customers whose care alarm hangs on it."),
         1440,
     ),
+    "calls.open_at_once": Meaning(
+        gettext_lazy("Calls at once"),
+        gettext_lazy(
+            "How many calls a team is asked for at a time; the others wait for their turn. Care alarms never wait. "
+            "0: as many as there are."
+        ),
+        10_000,
+    ),
     "caps.care": Meaning(
         gettext_lazy("Care messages a week"), gettext_lazy("How many a customer gets in seven days at the most."), 100
     ),

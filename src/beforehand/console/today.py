@@ -14,12 +14,14 @@ from django.views.decorators.http import require_POST
 from beforehand.console.access import PageRequest, allowed
 from beforehand.console.live import live_url
 from beforehand.console.promises import PromiseLine, incidents_of, promise_lines
+from beforehand.console.reasons import mailbox_sentence
+from beforehand.console.runs import spoken_length
 from beforehand.conversations.queries import Inbox, inbox_now
 from beforehand.events.actions import LEFT_OUT_SUBJECT, LEFT_OUT_TYPE
 from beforehand.events.models import SubscriptionFailure, WorkerBeat
 from beforehand.events.queries import recent_of_subjects
 from beforehand.events.subscriptions import retry_failure
-from beforehand.events.workers import GONE_AFTER
+from beforehand.events.workers import BEHIND_AFTER, GONE_AFTER
 from beforehand.incidents.affected import origin_of
 from beforehand.incidents.answered import open_questions, patterns
 from beforehand.incidents.models import Incident
@@ -213,8 +215,8 @@ def _troubles(incidents: list[Incident], runs: list[Run], *, now: datetime) -> l
 
 def _silent(inbox: Inbox) -> list[Trouble]:
     return [
-        Trouble(_("The mailbox for replies cannot be read"), isolated(error), failed_since)
-        for error, failed_since in inbox.silent
+        Trouble(_("The mailbox for replies cannot be read"), mailbox_sentence(reason, said), failed_since)
+        for reason, said, failed_since in inbox.silent
     ]
 
 
@@ -224,7 +226,9 @@ def _workers(*, now: datetime) -> list[Trouble]:
         text = _("Nothing is sent and no promise is watched until a worker runs: “beforehand worker”.")
         return [Trouble(_("No worker is running"), text, beats[0].beat_at if beats else now)]
     gone = {(beat.host, beat.pid): beat for beat in reversed(beats) if beat.beat_at < now - GONE_AFTER}
-    return [
+    behind = max(beat.lag_seconds for beat in beats if beat.beat_at >= now - GONE_AFTER)
+    late = [_behind(timedelta(seconds=round(behind)), now=now)] if behind > BEHIND_AFTER else []
+    return late + [
         Trouble(
             _("A worker is gone"),
             _("%(host)s, process %(pid)s: the others have taken over its work.")
@@ -233,6 +237,11 @@ def _workers(*, now: datetime) -> list[Trouble]:
         )
         for beat in gone.values()
     ]
+
+
+def _behind(lag: timedelta, *, now: datetime) -> Trouble:
+    text = _("What should take a second or two has waited for %(length)s: start another worker, or look into its log.")
+    return Trouble(_("The work is behind"), text % {"length": spoken_length(lag)}, now - lag)
 
 
 def _room(incident: Incident) -> str:

@@ -33,18 +33,23 @@ class MailboxReason(StrEnum):
     """Why a mailbox cannot be opened."""
 
     UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
     NOT_TRUSTED = "not_trusted"
     NO_TLS = "no_tls"
     SIGN_IN_REFUSED = "sign_in_refused"
     NO_FOLDER = "no_folder"
+    INTERRUPTED = "interrupted"
 
 
 class MailboxRefused(imaplib.IMAP4.error):
-    """The mailbox cannot be opened; `reason` names why, the text says it, and `remedy` which part of the setting to look at."""
+    """The mailbox cannot be opened; `reason` names why, the text says it, and `remedy` which part of the setting to look at.
 
-    def __init__(self, reason: MailboxReason, text: str, remedy: str) -> None:
+    `said` are the server's own words, or the system's.
+    """
+
+    def __init__(self, reason: MailboxReason, text: str, remedy: str, *, said: str = "") -> None:
         super().__init__(f"{text}; {remedy}")
-        self.reason, self.text, self.remedy = reason, text, remedy
+        self.reason, self.text, self.remedy, self.said = reason, text, remedy, said
 
 
 class ImapUrlError(ValueError):
@@ -115,7 +120,7 @@ class ImapServer:
         except OSError as error:
             text = f"the certificates in {self.ca_file} cannot be read ({_words(error)})"
             remedy = f"correct ca_file in {SETTING}"
-            raise MailboxRefused(MailboxReason.NOT_TRUSTED, text, remedy) from error
+            raise MailboxRefused(MailboxReason.NOT_TRUSTED, text, remedy, said=_words(error)) from error
         if not self.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
@@ -175,7 +180,7 @@ class ImapMailbox:
                 raise
             text = f"{server.place} refuses the user {server.user} ({_words(error)})"
             remedy = f"correct user and password in {SETTING}, where @ : / % are written %40 %3A %2F %25"
-            raise MailboxRefused(MailboxReason.SIGN_IN_REFUSED, text, remedy) from error
+            raise MailboxRefused(MailboxReason.SIGN_IN_REFUSED, text, remedy, said=_words(error)) from error
 
     def _select(self) -> None:
         server, client = self._server, self._client
@@ -184,7 +189,7 @@ class ImapMailbox:
         except NotGiven as error:
             text = f"{server.place} has no folder {server.folder} that can be read ({_words(error)})"
             raise MailboxRefused(
-                MailboxReason.NO_FOLDER, text, f"correct the folder at the end of {SETTING}"
+                MailboxReason.NO_FOLDER, text, f"correct the folder at the end of {SETTING}", said=_words(error)
             ) from error
         self.uid_validity = self._number("UIDVALIDITY") or 0
         self.uid_next = self._number("UIDNEXT")
@@ -239,16 +244,34 @@ def _not_connected(server: ImapServer, error: OSError) -> MailboxRefused:
     if isinstance(error, ssl.SSLCertVerificationError):
         text = f"the certificate of {server.place} is not trusted ({error.verify_message})"
         remedy = f"name the file of your own authority as ?ca_file=… in {SETTING}, or the host by the name in its certificate"
-        return MailboxRefused(MailboxReason.NOT_TRUSTED, text, remedy)
+        return MailboxRefused(MailboxReason.NOT_TRUSTED, text, remedy, said=error.verify_message)
     if isinstance(error, ssl.SSLError):
         text = f"{server.place} does not speak TLS as we do ({_words(error)})"
         return MailboxRefused(
-            MailboxReason.NO_TLS, text, f"imap:// instead of imaps:// in {SETTING} begins with STARTTLS"
+            MailboxReason.NO_TLS,
+            text,
+            f"imap:// instead of imaps:// in {SETTING} begins with STARTTLS",
+            said=_words(error),
         )
+    if isinstance(error, TimeoutError):
+        text = f"{server.place} does not answer ({_words(error)})"
+        remedy = f"is the server up, does a firewall let us through, and are host and port in {SETTING} right?"
+        return MailboxRefused(MailboxReason.TIMEOUT, text, remedy, said=_words(error))
     text = f"{server.place} cannot be reached ({_words(error)})"
     return MailboxRefused(
-        MailboxReason.UNREACHABLE, text, f"is the server up, and are host and port in {SETTING} right?"
+        MailboxReason.UNREACHABLE,
+        text,
+        f"is the server up, and are host and port in {SETTING} right?",
+        said=_words(error),
     )
+
+
+def why_not_read(error: Exception) -> tuple[MailboxReason, str]:
+    """For what a mailbox that cannot be read raised: the kind of trouble, and the server's own words."""
+    if isinstance(error, MailboxRefused):
+        return error.reason, error.said
+    reason = MailboxReason.TIMEOUT if isinstance(error, TimeoutError) else MailboxReason.INTERRUPTED
+    return reason, _words(error)
 
 
 def _words(error: Exception) -> str:

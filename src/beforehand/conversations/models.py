@@ -108,4 +108,5 @@ class Mailbox(models.Model):
     claimed_until = models.DateTimeField(null=True)
     polled_at = models.DateTimeField(null=True)
     failed_since = models.DateTimeField(null=True)
-    error = models.TextField(default="")
+    reason = models.TextField(default="", db_default="", help_text=_("What kind of trouble it is."))
+    error = models.TextField(default="", help_text=_("The server's own words."))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from beforehand.conversations.actions import take_in
-from beforehand.conversations.imap import TROUBLE, ImapMailbox, ImapServer, NotGiven
+from beforehand.conversations.imap import TROUBLE, ImapMailbox, ImapServer, NotGiven, why_not_read
 from beforehand.conversations.models import Incoming, Mailbox
 from beforehand.kit import clock
 from beforehand.kit.rows import bulk_fetch
@@ -33,12 +33,13 @@ def poll_mailbox(server: ImapServer, *, now: datetime) -> int:
     except TROUBLE as error:
         log.warning("mailbox_not_read", mailbox=server.name, error=str(error)[:300])
         mailbox.filter(failed_since=None).update(failed_since=now)
-        mailbox.update(claimed_until=None, error=str(error)[:300])
+        reason, said = why_not_read(error)
+        mailbox.update(claimed_until=None, reason=reason.value, error=said[:300])
         return 0
     except BaseException:
         mailbox.update(claimed_until=None)
         raise
-    mailbox.update(claimed_until=None, polled_at=now, failed_since=None, error="")
+    mailbox.update(claimed_until=None, polled_at=now, failed_since=None, reason="", error="")
     return taken
 
 

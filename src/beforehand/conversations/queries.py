@@ -20,15 +20,16 @@ def unhandled() -> QuerySet[MessageIn]:
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """How what comes in stands: how many wait for a person, and mailboxes that cannot be read, with why and since when."""
+    """How what comes in stands: how many wait for a person, and mailboxes that cannot be read: the kind of trouble, the
+    server's own words, and since when."""
 
     unhandled: int
-    silent: list[tuple[str, datetime]]
+    silent: list[tuple[str, str, datetime]]
 
 
 INBOX = """
 SELECT (SELECT count(*) FROM (SELECT FROM conversations_messagein WHERE handled_at IS NULL AND kind = 'written'
-                              LIMIT %(most)s::int) w), m.error, m.failed_since
+                              LIMIT %(most)s::int) w), m.reason, m.error, m.failed_since
 FROM (SELECT) one LEFT JOIN conversations_mailbox m ON m.failed_since < %(since)s::timestamptz ORDER BY m.name
 """
 
@@ -36,7 +37,7 @@ FROM (SELECT) one LEFT JOIN conversations_mailbox m ON m.failed_since < %(since)
 def inbox_now(*, since: datetime) -> Inbox:
     """How it stands; mailboxes that could not be read since then or longer. No more than `MOST_COUNTED` are counted."""
     rows = bulk_fetch(INBOX, {"most": MOST_COUNTED, "since": since})
-    return Inbox(rows[0][0], [(error, failed_since) for _, error, failed_since in rows if failed_since is not None])
+    return Inbox(rows[0][0], [row[1:] for row in rows if row[3] is not None])
 
 
 def put_aside() -> QuerySet[Incoming]:

@@ -10,6 +10,7 @@ from beforehand.engine.contacts import ContactFault
 class CallReason(StrEnum):
     """Why a message that a person has to say has not been said."""
 
+    CALL_WAITS = "call_waits"
     TO_BE_CALLED = "to_be_called"
     NO_ANSWER = "no_answer"
     WRONG_NUMBER = "wrong_number"

@@ -90,7 +90,10 @@ class SubscriptionFailure(models.Model):
 
 
 class WorkerBeat(models.Model):
-    """A delivery loop of a worker process that lives: its deliveries are uncertain once this beat is old."""
+    """A delivery loop of a worker process that lives: its deliveries are uncertain once this beat is old.
+
+    `lag_seconds` is how long the oldest unread event, or the run that is due longest, had waited when it last looked.
+    """
 
     worker = models.UUIDField(primary_key=True)
     host = models.TextField()

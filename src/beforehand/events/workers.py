@@ -13,6 +13,10 @@ GONE_AFTER = timedelta(seconds=20)
 """A beat so old means that the process is dead, or as good as dead."""
 
 
+BEHIND_AFTER = 30.0
+"""Seconds of lag from which a person is told: what a worker does is a matter of a second or two."""
+
+
 def _machine() -> str:
     """Where process ids mean something: a host, and on it a space of ids, since containers can share a host's name."""
     try:

@@ -6,6 +6,8 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 
 from beforehand.accounts.models import Team, User
 from beforehand.events.actions import append_event
@@ -261,15 +263,31 @@ def want_refresh(incident_id: int) -> None:
     Incident.objects.filter(pk=incident_id, state=Incident.State.OPEN).update(affected_wanted_at=clock.now())
 
 
+REST = timedelta(seconds=10)
+"""A list that has just been worked out rests so long before a change of some customer has it worked out again."""
+
+
+SKEW = timedelta(seconds=2)
+"""How far the clocks of two machines may be apart."""
+
+
 def want_refreshes() -> None:
-    """Ask for the lists of all open incidents to be worked out anew."""
-    Incident.objects.filter(state=Incident.State.OPEN).update(affected_wanted_at=clock.now())
+    """Ask for the lists of all open incidents to be worked out anew, each at once or as soon as it has rested.
+
+    So a stream of small changes costs one look in `REST` for each incident, and a change counts `REST` late at the most.
+    The time that is asked for is another one than before, so that a list which is being worked out now is looked at again;
+    one that rests will be looked at anyway.
+    """
+    now = clock.now()
+    Incident.objects.filter(state=Incident.State.OPEN).exclude(affected_wanted_at__gt=now + SKEW).update(
+        affected_wanted_at=Greatest(Value(now), F("affected_at") + REST)
+    )
 
 
 def refresh_wanted(*, actor: str = "incidents") -> int:
     """Work out the affected list of every incident that asks for it; how many. Each is done by one worker only."""
     done = 0
-    wanted = Incident.objects.filter(state=Incident.State.OPEN, affected_wanted_at__isnull=False).values_list(
+    wanted = Incident.objects.filter(state=Incident.State.OPEN, affected_wanted_at__lte=clock.now()).values_list(
         "pk", flat=True
     )
     for incident_id in list(wanted):

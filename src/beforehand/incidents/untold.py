@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from beforehand.accounts.installation import installation
 from beforehand.incidents.affected import origin_of
 from beforehand.kit.ids import BUCKETS
 from beforehand.kit.rows import bulk_fetch
@@ -24,6 +25,18 @@ NO_LATER_WORD = """
 """
 """It is our newest word to them, and no person has told them."""
 
+CALLED_ALREADY = """
+EXISTS (SELECT FROM outbound_message cm
+        JOIN outbound_messagebatch cb ON cb.id = cm.batch_id AND cb.origin = %(origin)s::text
+        JOIN outbound_delivery d ON d.bucket = cm.bucket AND d.message_id = cm.id AND d.channel = 'call'
+            AND d.state = 'delivered'
+        WHERE cm.bucket = m.bucket AND cm.customer_id = m.customer_id
+          AND NOT EXISTS (SELECT FROM outbound_messagebatch e
+                          WHERE e.origin = %(origin)s::text AND e.why @> '{"is_end": true}' AND e.audience = 'told'
+                            AND e.sequence BETWEEN cb.sequence AND b.sequence))
+"""
+"""Somebody has reached them by telephone since it began, or began again."""
+
 UNTOLD = f"""
 FROM (
     SELECT m.bucket, m.customer_id, m.id, m.batch_id, m.reason, m.reason_until, m.channel, m.passed_over, m.ended_at
@@ -38,8 +51,9 @@ FROM (
     JOIN incidents_affected a ON a.bucket = (c.id %% {BUCKETS})::smallint AND a.bucket = ANY(%(buckets)s::smallint[])
         AND a.incident_id = %(incident)s::bigint AND a.customer_id = c.id AND a.state = 'affected'
     JOIN outbound_message m ON m.bucket = a.bucket AND m.customer_id = c.id AND m.state IN ('queued', 'sent', 'uncertain')
-    JOIN outbound_messagebatch b ON b.id = m.batch_id AND b.origin = %(origin)s::text AND b.channels @> '"call"'
-    WHERE c.priority = 'care_alarm' {NO_LATER_WORD}
+    JOIN outbound_messagebatch b ON b.id = m.batch_id AND b.origin = %(origin)s::text
+        AND (b.channels @> '"call"' OR b.why ? 'call_first' AND NOT {CALLED_ALREADY})
+    WHERE c.priority = 'care_alarm' AND NOT (m.state = 'queued' AND m.reason = 'quiet_hours') {NO_LATER_WORD}
       AND EXISTS (SELECT FROM customers_contactpoint p
                   WHERE p.customer_id = c.id AND p.channel IN ('phone', 'sms') AND p.status IN ('working', 'failing'))
       AND NOT EXISTS (SELECT FROM outbound_delivery d
@@ -47,7 +61,8 @@ FROM (
 ) u
 """
 """Our newest word to them was refused, failed, or waits for a call. Where the playbook calls people, care alarms are called
-also where a message has gone out: who wears one may not read it."""
+also where a message has gone out: who wears one may not read it. So are they, once while it lasts, where the playbook calls
+them first; but not in a night in which the message waits for the morning."""
 
 COUNTED = """
 count(*) FILTER (WHERE u.reason <> 'care_alarm') AS untold, count(*) FILTER (WHERE u.reason = 'care_alarm') AS alarms
@@ -55,8 +70,11 @@ count(*) FILTER (WHERE u.reason <> 'care_alarm') AS untold, count(*) FILTER (WHE
 PAGE = f"""
 WITH u AS MATERIALIZED (
     SELECT CASE WHEN cc.priority = 'care_alarm' THEN 0 ELSE 1 END
-               + CASE WHEN u.reason_until > %(now)s::timestamptz THEN 2 ELSE 0 END AS rank, u.*
+               + CASE WHEN u.reason_until > %(now)s::timestamptz
+                        OR u.reason = 'call_waits' AND least(u.ended_at + %(within)s::interval, ub.next_update_at)
+                                                       > %(now)s::timestamptz THEN 2 ELSE 0 END AS rank, u.*
     {UNTOLD} JOIN customers_customer cc ON cc.id = u.customer_id
+    JOIN outbound_messagebatch ub ON ub.id = u.batch_id
 )
 SELECT counts.untold, counts.alarms, page.* FROM (SELECT {COUNTED} FROM u) counts LEFT JOIN (
 SELECT u.rank, u.bucket, u.customer_id, c.public_id, c.external_id, c.name, c.language, c.priority, u.reason, u.channel,
@@ -69,7 +87,7 @@ WHERE (u.rank, u.bucket, u.customer_id) > (%(rank)s::int, %(bucket)s::smallint, 
 ORDER BY u.rank, u.bucket, u.customer_id LIMIT %(limit)s::int
 ) page ON true ORDER BY page.rank, page.bucket, page.customer_id
 """
-"""Whom nobody answered for waits behind those who have not been called."""
+"""Whom nobody answered for, and whose turn has not come and whose time has not passed, wait behind those to be called now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +111,11 @@ class Untold:
     message_id: int
     batch_id: int
     call_again_at: Any
+
+    @property
+    def waits_its_turn(self) -> bool:
+        """Whether the team has as many calls before this one as it can make at once, and there is time yet."""
+        return self.reason == "call_waits" and self.rank >= 2
 
     @property
     def place(self) -> tuple[int, int, int]:
@@ -121,6 +144,49 @@ def untold_counts(incident_id: int) -> tuple[int, int]:
     return untold, alarms
 
 
+CALL_COUNTS = f"""
+SELECT count(*) FILTER (WHERE u.reason IN ('to_be_called', 'care_alarm')
+                           OR u.reason = 'no_answer' AND u.reason_until <= %(now)s::timestamptz),
+       count(*) FILTER (WHERE u.reason = 'call_waits'),
+       count(*)
+{UNTOLD}
+"""
+WAITING_CALLS = f"""
+SELECT u.bucket, u.id, cc.priority = 'care_alarm', u.ended_at {UNTOLD} JOIN customers_customer cc ON cc.id = u.customer_id
+WHERE u.reason = 'call_waits'
+ORDER BY cc.priority = 'care_alarm' DESC, u.ended_at, u.id LIMIT %(limit)s::int
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CallCounts:
+    """How many calls are to be made now, how many wait for their turn, and how many stand on the list at all."""
+
+    open: int
+    waiting: int
+    listed: int
+
+
+def call_counts(incident_id: int, *, now: datetime) -> CallCounts:
+    """How the calls of an incident stand."""
+    return CallCounts(*bulk_fetch(CALL_COUNTS, _values(incident_id, now=now))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCall:
+    """A call whose turn has not come: care alarms first, then who has waited longest."""
+
+    bucket: int
+    message_id: int
+    is_care_alarm: bool
+    since: datetime
+
+
+def waiting_calls(incident_id: int, *, limit: int) -> list[WaitingCall]:
+    """The calls of an incident that wait for their turn, in the order in which they get it."""
+    return [WaitingCall(*row) for row in bulk_fetch(WAITING_CALLS, _values(incident_id, limit=limit))]
+
+
 def untold_page(
     incident_id: int, *, now: datetime, after: tuple[int, int, int] | None = None, limit: int
 ) -> list[Untold]:
@@ -133,7 +199,8 @@ def counted_page(
 ) -> tuple[list[Untold], int, int]:
     """The same, and what `untold_counts` says of the whole list, which is worked out once for both."""
     rank, bucket, customer = after or (-1, 0, 0)
-    rows = bulk_fetch(PAGE, _values(incident_id, now=now, rank=rank, bucket=bucket, customer=customer, limit=limit))
+    values = {"within": timedelta(minutes=installation().calls_within_minutes), "now": now, "limit": limit}
+    rows = bulk_fetch(PAGE, _values(incident_id, **values, rank=rank, bucket=bucket, customer=customer))
     return [Untold(*row[2:]) for row in rows if row[2] is not None], *rows[0][:2]
 
 

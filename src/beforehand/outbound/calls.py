@@ -3,6 +3,7 @@
 Calls are counted apart, from 1001 on, so that one can be noted while another channel's attempt is under way.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -89,6 +90,24 @@ def record_call(customer_id: int, called: Called, *, actor: str, now: datetime) 
         | ({"reason": after.reason.value} if after.reason else {}),
     )
     return after
+
+
+TAKE_TURN = """
+UPDATE outbound_message m SET reason = 'to_be_called' FROM unnest(%(bucket)s::smallint[], %(message)s::bigint[]) AS g(bucket, id)
+WHERE m.bucket = g.bucket AND m.id = g.id AND m.bucket = ANY(%(buckets)s::smallint[])
+  AND m.state = 'refused' AND m.reason = 'call_waits'
+"""
+
+
+def take_turns(keys: Sequence[tuple[int, int]]) -> int:
+    """These messages (bucket and id) wait no longer for a call's turn: somebody is to call now. How many there were."""
+    if not keys:
+        return 0
+    buckets = [bucket for bucket, _ in keys]
+    return bulk(
+        TAKE_TURN,
+        {"bucket": buckets, "message": [message for _, message in keys], "buckets": sorted(set(buckets))},
+    )
 
 
 SETTLE = """

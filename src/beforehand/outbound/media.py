@@ -169,7 +169,7 @@ class CallMedium(InboxMedium):
     """Calls that a person makes: judged like any message when they are due, and then put on the list."""
 
     channel = Channel.CALL.value
-    by_hand = CallReason.TO_BE_CALLED.value
+    by_hand = CallReason.CALL_WAITS.value
 
 
 def values_of(one: Claim, now: datetime) -> dict[str, str]:

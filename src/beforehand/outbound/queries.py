@@ -9,7 +9,7 @@ from django.core.cache import cache
 
 from beforehand.kit.ids import BUCKETS
 from beforehand.kit.rows import bulk_fetch
-from beforehand.outbound.models import Channel, Message, MessageBatch
+from beforehand.outbound.models import Channel, Gate, Message, MessageBatch
 
 Counts = dict[tuple[str, str], int]
 """(state, reason) of messages to how many."""
@@ -191,6 +191,23 @@ def last_text_to(customer_ids: Sequence[int], *, since: datetime) -> Message | N
     """The newest text message to any of these customers: what a text from their number answers."""
     found = bulk_fetch(LAST_TEXT, {"customers": list(customer_ids), "since": since})
     return Message.objects.filter(bucket=found[0][0], id=found[0][1]).first() if found else None
+
+
+def held_since(origin: str) -> datetime | None:
+    """Since when nothing of this origin is sent, where somebody holds it back."""
+    return Gate.objects.filter(origin=origin, state=Gate.State.HELD).values_list("set_at", flat=True).first()
+
+
+WAITING = """
+SELECT count(*) FROM outbound_messagebatch b
+JOIN outbound_message m ON m.bucket = ANY(%(buckets)s::smallint[]) AND m.batch_id = b.id AND m.state = 'queued'
+WHERE b.origin = %(origin)s::text AND b.state <> 'cancelled'
+"""
+
+
+def waiting_count(origin: str) -> int:
+    """How many messages of this origin wait to be sent."""
+    return int(bulk_fetch(WAITING, {"origin": origin, "buckets": list(range(BUCKETS))})[0][0])
 
 
 BUT_FOR_THE_NIGHT = """

@@ -66,7 +66,8 @@ SELECT i.id, i.public_id, i.title, i.affected_count, i.opened_at, i.affected_at,
        EXISTS (SELECT FROM promises_promise p
                WHERE p.audience = 'incident:' || i.id AND p.kind = 'update' AND p.rhythm = 'every_step'
                  AND p.state = 'open' AND p.due_at > %(now)s),
-       (SELECT max(p.due_at) FROM promises_promise p WHERE p.audience = 'incident:' || i.id AND p.kind = 'update'),
+       (SELECT max(p.due_at) FROM promises_promise p
+        WHERE p.audience = 'incident:' || i.id AND p.kind = 'update' AND p.rhythm <> 'after_night'),
        (SELECT max(p.due_at) FROM promises_promise p
         WHERE p.audience = 'incident:' || i.id AND p.kind = 'update' AND p.rhythm = 'only_changes'
         HAVING NOT bool_or(p.state = 'open' AND p.due_at > %(now)s)),

@@ -24,7 +24,7 @@ from beforehand.playbooks.speaking import attend_joiners_and_leavers, effect_key
 from beforehand.playbooks.spreads import fail_run, is_spread
 from beforehand.playbooks.tasks import mark_overdue_tasks, order_tasks
 from beforehand.promises.actions import end_promises, is_answered
-from beforehand.promises.models import Promise
+from beforehand.promises.models import AFTER_NIGHT, Promise
 
 log = structlog.get_logger()
 
@@ -188,7 +188,7 @@ def hold_the_line(promise_id: int, *, now: datetime) -> bool:
     batch = MessageBatch.objects.filter(effect_key=promise.made_by).first()
     run_id = int(batch.why["run"]) if batch else 0
     run = Run.objects.select_for_update().filter(pk=run_id).prefetch_related("incident").first()
-    if run is None or run.incident.state != Incident.State.OPEN or is_answered(promise):
+    if run is None or run.incident.state != Incident.State.OPEN or _is_answered(promise):
         return False
     run.side_turn += 1
     tell = holding_tell(
@@ -196,13 +196,18 @@ def hold_the_line(promise_id: int, *, now: datetime) -> bool:
     )
     if tell is None:
         return False
-    if promise.rhythm == CustomerRhythm.EVERY_STEP:
+    if promise.rhythm != CustomerRhythm.ONLY_CHANGES:
         tell = replace(
             tell, is_routine=True
         )  # who wants only what changes was promised a later time, and nothing is new
     speak(run, playbook_of(run.version_id), tell, BatchAudience.TOLD, now=now, cause="promise.holding_asked")
     run.save()
     return True
+
+
+def _is_answered(promise: Promise) -> bool:
+    """Whether a word is on its way already; who slept was looked at one by one when their time passed."""
+    return promise.rhythm != AFTER_NIGHT and is_answered(promise)
 
 
 def _has_to_leave(run: Run, playbook: Playbook, position: Position) -> bool:

@@ -75,7 +75,7 @@ def speak(
         rare_update_at=rare_at,
         is_routine=tell.is_routine and not _has_news_of_outcomes(origin_of(run.incident_id)),
         why={
-            **({"is_end": True} if is_end else {}),
+            **({"is_end": True} if is_end else _called(playbook)),
             "incident": run.incident_id,
             "run": run.pk,
             "playbook": run.version.slug,
@@ -90,6 +90,10 @@ def speak(
     open_spread(batch, run, buckets=buckets)
     if tell.promise is not None and due_at is not None:
         promise_word(batch, run, due_at=due_at, made_at=now, rhythm=CustomerRhythm.EVERY_STEP)
+
+
+def _called(playbook: Playbook) -> dict[str, str]:
+    return {"call_first": playbook.call_first.value} if playbook.call_first else {}
 
 
 def _has_news_of_outcomes(origin: str) -> bool:

@@ -219,7 +219,10 @@ def next_promises(audiences: Iterable[str], *, rhythm: str = Customer.Rhythm.EVE
     Where there is none to them, the one to the others: who chose anew is still told what they were promised before.
     """
     rows = Promise.objects.filter(
-        audience__in=list(audiences), state=Promise.State.OPEN, kind=Promise.Kind.UPDATE
+        audience__in=list(audiences),
+        state=Promise.State.OPEN,
+        kind=Promise.Kind.UPDATE,
+        rhythm__in=Customer.Rhythm.values,
     ).order_by("-due_at")
     promised: dict[str, dict[str, datetime]] = {value: {} for value in Customer.Rhythm.values}
     for audience, of, due_at in rows.values_list("audience", "rhythm", "due_at"):

@@ -1,4 +1,4 @@
-"""Make a promise, keep it, break it, end it; and the watch that warns, asks for a holding message, and records."""
+"""Make a promise, keep it, break it, end it; ask for a holding message where the word does not come."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,9 +11,7 @@ from beforehand.engine.promises import CustomerRhythm, PromiseReason, PromiseSta
 from beforehand.events.actions import append_event
 from beforehand.outbound.models import MessageBatch
 from beforehand.outbound.queries import is_said_but_for_the_night
-from beforehand.promises.duty import tend_duties
-from beforehand.promises.models import Promise
-from beforehand.promises.outcomes import break_outcomes
+from beforehand.promises.models import AFTER_NIGHT, Promise
 
 SPEAKS_TO_ALL = ("affected", "told")
 """Audiences whose batch is a word to everyone who waits; one to joiners or leavers keeps nobody else's promise."""
@@ -65,7 +63,7 @@ def keep_promises(batch: MessageBatch, *, done_at: datetime, actor: str) -> int:
         "effect_key", flat=True
     )
     answered = 0
-    answering = _open(batch.origin).filter(made_by__in=list(earlier))
+    answering = _open(batch.origin).filter(made_by__in=list(earlier)).exclude(rhythm=AFTER_NIGHT)
     if batch.is_routine:
         answering = answering.filter(rhythm=CustomerRhythm.EVERY_STEP)
     for promise in answering:
@@ -105,13 +103,9 @@ def end_promises(audience: str, *, at: datetime, actor: str, made_by: str = "") 
     return count
 
 
-def watch_promises(*, now: datetime) -> int:
-    """Warn owners of what is due soon, ask for holding messages, and record what broke; how many promises moved.
-
-    Each part is a transaction of its own; two workers cannot take the same row.
-    """
-    moved = tend_duties(now=now) + break_outcomes(now=now)
-    after = 0
+def settle_words(*, now: datetime) -> int:
+    """Ask for holding messages, and record which promised words came and which did not; how many promises moved."""
+    moved, after = 0, 0
     while True:
         seen, settled = _settle_some(now=now, after=after)
         moved += settled
@@ -127,6 +121,7 @@ def _settle_some(*, now: datetime, after: int) -> tuple[list[int], int]:
     promises = list(
         Promise.objects.select_for_update(skip_locked=True, of=("self",))
         .filter(near, state=Promise.State.OPEN, kind=Promise.Kind.UPDATE, pk__gt=after)
+        .exclude(rhythm=AFTER_NIGHT)
         .order_by("pk")[:AT_ONCE]
     )
     words = _words_after(promises)
@@ -152,16 +147,17 @@ def _watch(promise: Promise, words: list[MessageBatch], *, now: datetime) -> int
         elif words:
             settle(promise, PromiseState.BROKEN, PromiseReason.NOT_FOR_ALL, kept_by="", at=now, actor="watchdog")
         else:
-            _ask_for_holding(promise, PromiseReason.NOT_AT_ALL, now=now)  # nobody watched in time: late is not never
+            ask_for_holding(promise, PromiseReason.NOT_AT_ALL, now=now)  # nobody watched in time: late is not never
         return 1
     if now >= promise.hold_at and not words:
         # The ledger is honest: a holding message is not the word that was promised, even if it comes in time.
-        _ask_for_holding(promise, PromiseReason.HOLDING_INSTEAD, now=now)
+        ask_for_holding(promise, PromiseReason.HOLDING_INSTEAD, now=now)
         return 1
     return 0
 
 
-def _ask_for_holding(promise: Promise, reason: PromiseReason, *, now: datetime) -> None:
+def ask_for_holding(promise: Promise, reason: PromiseReason, *, now: datetime) -> None:
+    """Broken, and not said yet: have it said, with a new time."""
     promise.held_at = now
     promise.save(update_fields=["held_at"])
     settle(promise, PromiseState.BROKEN, reason, kept_by="", at=now, actor="watchdog")

@@ -8,6 +8,9 @@ from django.utils.translation import gettext_lazy as _
 from beforehand.accounts.models import Team, User
 from beforehand.kit.ids import uuid7
 
+AFTER_NIGHT = "after_night"
+"""Stands for the rhythm where a promise is to those alone in whose night everybody's time fell."""
+
 
 class Promise(models.Model):
     """One promise. `audience` is to whom: "incident:42" (all whom it touches) or "customer:7"."""
@@ -69,7 +72,16 @@ class Promise(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["audience", "made_by", "rhythm"], name="promises_made_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["audience", "made_by", "rhythm"], condition=~Q(rhythm="after_night"), name="promises_made_once"
+            ),
+            models.UniqueConstraint(
+                fields=["audience", "made_by", "due_at"],
+                condition=Q(rhythm="after_night"),
+                name="promises_each_night_once",
+            ),
+        ]
         indexes = [
             models.Index(fields=["due_at"], name="promises_open_due", condition=Q(state="open")),
             models.Index(fields=["audience", "-id"], name="promises_audience"),

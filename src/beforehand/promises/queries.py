@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from beforehand.accounts.models import User
 from beforehand.accounts.rosters import answering_rosters
 from beforehand.engine.roster import DutySpan, duty_gaps, handover_gap
-from beforehand.promises.models import Promise
+from beforehand.promises.models import AFTER_NIGHT, Promise
 
 
 def next_promises(audiences: Iterable[str]) -> dict[str, Promise]:
@@ -18,7 +18,7 @@ def next_promises(audiences: Iterable[str]) -> dict[str, Promise]:
     open_words = Promise.objects.filter(
         audience__in=list(audiences), state=Promise.State.OPEN, kind=Promise.Kind.UPDATE
     )
-    for promise in open_words.order_by("-due_at"):
+    for promise in open_words.exclude(rhythm=AFTER_NIGHT).order_by("-due_at"):
         found[promise.audience] = promise
     return found
 
@@ -27,7 +27,7 @@ def standing(audience: str) -> tuple[Promise | None, list[Promise]]:
     """The next word that is promised to them, if one is, and what was promised to be done, the last first. One query."""
     found = Promise.objects.filter(
         Q(kind=Promise.Kind.OUTCOME) | Q(kind=Promise.Kind.UPDATE, state=Promise.State.OPEN), audience=audience
-    )
+    ).exclude(rhythm=AFTER_NIGHT)
     promises = list(found.select_related("assignee", "moved_from").order_by("-pk")[:50])
     words = [one for one in promises if one.kind == Promise.Kind.UPDATE]
     return min(words, key=lambda one: one.due_at, default=None), [

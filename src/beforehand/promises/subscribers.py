@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from beforehand.events.subscriptions import StoredEvent, subscriber
+from beforehand.kit import clock
 from beforehand.outbound.models import MessageBatch
 from beforehand.promises.actions import SPEAKS_TO_ALL, keep_promises
+from beforehand.promises.nights import SETTLED, enter_nights
 from beforehand.promises.notices import NOTICED, notice_promises
 from beforehand.promises.outcomes import mark_told, settle_outcomes
 
@@ -17,6 +19,12 @@ def keep(events: Sequence[StoredEvent]) -> None:
         batch = batches.get(event.data["batch"])
         if batch is not None:
             keep_promises(batch, done_at=event.occurred_at, actor="ledger")
+
+
+@subscriber("promises.nights", types=SETTLED)
+def nights(events: Sequence[StoredEvent]) -> None:
+    """Watch the later times that were promised to who slept when everybody's came."""
+    enter_nights(events, now=clock.now())
 
 
 @subscriber("promises.outcomes", types=["incident.resolved", "incident.cancelled"])

@@ -42,6 +42,7 @@ class LineKind(StrEnum):
     TASK = "task"  # title, team, within
     AWAITED_TASK = "awaited task"  # title, team, within
     APPROVE_BY = "approve by"  # teams (joined by ", ")
+    CALL_FIRST = "call first"  # whom
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def _rules(playbook: Playbook) -> Iterator[Line]:
     yield Line(LineKind.WHEN, values={"event": playbook.when, "condition": condition})
     if playbook.confirm_above is not None:
         yield Line(LineKind.CONFIRM_ABOVE, values={"count": playbook.confirm_above})
+    if playbook.call_first is not None:
+        yield Line(LineKind.CALL_FIRST, values={"whom": playbook.call_first.value})
     if playbook.restart_on is not None:
         yield Line(LineKind.RESTART, values={"event": playbook.restart_on})
     if playbook.approve_by:

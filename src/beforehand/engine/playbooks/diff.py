@@ -18,7 +18,7 @@ Said = str | int | timedelta | Rhythm | None
 
 _NUMBERED = re.compile(r"(wait|if|end)-[0-9]+")
 _NOWHERE = Place(0, 0)
-_RULES = frozenset({LineKind.WHEN, LineKind.CONFIRM_ABOVE, LineKind.RESTART, LineKind.APPROVE_BY})
+_RULES = frozenset({LineKind.WHEN, LineKind.CONFIRM_ABOVE, LineKind.CALL_FIRST, LineKind.RESTART, LineKind.APPROVE_BY})
 
 
 class ChangeKind(StrEnum):
@@ -85,6 +85,7 @@ def _rules(playbook: Playbook) -> dict[str, Said]:
         "if": playbook.condition.text if playbook.condition else None,
         "audience": playbook.audience.value,
         "channels": ", ".join(channel.value for channel in playbook.channels),
+        "call first": playbook.call_first.value if playbook.call_first else None,
         "confirm above": playbook.confirm_above,
         "fallback language": playbook.fallback_language,
         "holding": texts.holding,

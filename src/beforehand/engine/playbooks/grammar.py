@@ -7,7 +7,7 @@ from typing import Any
 
 from beforehand.engine.message_classes import MessageClass
 from beforehand.engine.playbooks.durations import DURATION_PATTERN
-from beforehand.engine.playbooks.language import Audience, AudienceSource, Channel, EndReason
+from beforehand.engine.playbooks.language import Audience, AudienceSource, CalledFirst, Channel, EndReason
 from beforehand.engine.playbooks.trials import A_PERSON, NOT_STARTED, START
 
 MAX_STEPS = 200
@@ -266,6 +266,7 @@ PLAYBOOK: Mapping[str, Key] = {
     "if": Key(_text("A condition on that event, in CEL")),
     "audience": Key(_choice("Whom the run is about", *AudienceSource), is_required=True),
     "channels": Key(_channels("How customers are reached") | {"minItems": 1}, is_required=True),
+    "call first": Key(_choice("Who is called as well as written to, once while it lasts", *CalledFirst)),
     "limits": Key(shape(LIMITS)),
     "fallback language": Key(_text("The language for whom no text exists in their own", LANGUAGE), is_required=True),
     "texts": Key(shape(TEXTS)),

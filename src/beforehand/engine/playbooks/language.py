@@ -41,6 +41,12 @@ class Channel(StrEnum):
     """A person calls: the last resort, so it stands last."""
 
 
+class CalledFirst(StrEnum):
+    """Who is called as well as written to."""
+
+    CARE_ALARMS = "care alarms"
+
+
 class EndReason(StrEnum):
     """How a run ends."""
 
@@ -206,6 +212,8 @@ class Playbook:
     steps_place: Place
     trials: tuple[Trial, ...] = ()
     approve_by: tuple[str, ...] = ()
+    call_first: CalledFirst | None = None
+    """Called once while it lasts, whatever message reaches them."""
 
     @property
     def is_about_incident(self) -> bool:

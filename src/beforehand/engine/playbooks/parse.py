@@ -43,6 +43,7 @@ from beforehand.engine.playbooks.language import (
     RESERVED_IDS,
     Audience,
     AudienceSource,
+    CalledFirst,
     Channel,
     Condition,
     EndReason,
@@ -107,6 +108,7 @@ def parse_playbook(text: str) -> Playbook:
         steps_place=fields.place("steps"),
         trials=read_trials(fields, problems),
         approve_by=_approve_by(fields, problems),
+        call_first=fields.choice("call first", CalledFirst) if fields.node_at("call first") is not None else None,
     )
     problems.raise_any()
     return playbook

@@ -297,7 +297,8 @@ def _speak(
     owed = owed_after(moment.playbook, step, at=decided_at, since=since, zone=moment.zone)
     tell = Tell.of(step, position.turn + 1, owed, at=moment.now)
     rare_at = owed.rare_at if owed else None
-    if isinstance(step, RepeatStep) and owed and position.rare_at and owed.next_at <= position.rare_at:
+    is_turn = isinstance(step, RepeatStep) or _says_the_same(moment.playbook, position, step)
+    if is_turn and owed and position.rare_at and owed.next_at <= position.rare_at:
         # Nothing has changed, and the next turn comes early enough for those who want only what changes.
         rare_at = position.rare_at
         tell = replace(tell, is_routine=True, rare=rare_at - moment.now)
@@ -314,6 +315,18 @@ def _speak(
         rare_at=rare_at,
     )
     return replace(_rest(moment, telling, reason), tell=tell)
+
+
+SAYS_THE_SAME = ("incident.under_way", "incident.late")
+"""Events that come again while nothing changes: of planned work, that it goes on, and that it is late."""
+
+
+def _says_the_same(playbook: Playbook, position: Position, step: SpokenStep) -> bool:
+    """Whether the word before this was the same text, told for such an event: then nothing is new in it."""
+    if position.told_step != step.id:
+        return False
+    repeats = (one for one in playbook.steps if isinstance(one, RepeatStep))
+    return any(on.tell.id == step.id and on.event in SAYS_THE_SAME for repeat in repeats for on in repeat.on)
 
 
 def _confirmation(moment: Moment, step: SpokenStep) -> ConfirmReason | None:
