@@ -218,7 +218,7 @@ def a_server_that_says_nothing() -> Iterator[int]:
         ({"password": "wrong"}, "sign_in_refused", "refuses the user name or the password", "nvalid"),
         ({"port": 1}, "unreachable", "cannot be reached", "refused"),
         ({"is_implicit": True}, "no_tls", "does not speak TLS as we do", "SSL"),
-        ({"folder": "Nowhere"}, "no_folder", "no such folder", "Nowhere"),
+        ({"folder": "Nowhere"}, "no_folder", "no such folder", "NO"),
         ({"port": 0, "timeout": 0.2}, "timeout", "does not answer in time", "timed out"),
     ],
 )

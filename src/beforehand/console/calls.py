@@ -104,9 +104,10 @@ def called(request: PageRequest, public_id: UUID) -> HttpResponse:
     except Message.DoesNotExist:
         messages.info(request, _("We have told this customer something newer meanwhile: please call about that."))
         return redirect("console:could-not-tell", public_id=incident.public_id)
-    tend_calls(now=now)  # the next one has its turn at once
     if after.is_told:
         close_call_tasks(incident.pk, user=request.user, actor=actor_of(request), now=now)
+    tend_calls(now=now)  # the next one has its turn at once
+    if after.is_told:
         messages.success(request, _("Noted: the customer has been told."))
     elif after.again_at:
         messages.success(request, _("Noted: nobody answered. The customer comes up again later."))

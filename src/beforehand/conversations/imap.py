@@ -22,6 +22,7 @@ SETTING = "BEFOREHAND_IMAP_URL"
 NOT_NOW = ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]")
 """Codes (RFC 5530) of a sign-in that is refused for now, and not because user or password were wrong."""
 _SIZE = re.compile(rb"UID (\d{1,10}).*?RFC822\.SIZE (\d{1,12})|RFC822\.SIZE (\d{1,12}).*?UID (\d{1,10})", re.DOTALL)
+_SAID = "the server said "
 _PORTS = {"imaps": 993, "imap": 143}
 
 
@@ -189,7 +190,10 @@ class ImapMailbox:
         except NotGiven as error:
             text = f"{server.place} has no folder {server.folder} that can be read ({_words(error)})"
             raise MailboxRefused(
-                MailboxReason.NO_FOLDER, text, f"correct the folder at the end of {SETTING}", said=_words(error)
+                MailboxReason.NO_FOLDER,
+                text,
+                f"correct the folder at the end of {SETTING}",
+                said=_words(error).removeprefix(_SAID),
             ) from error
         self.uid_validity = self._number("UIDVALIDITY") or 0
         self.uid_next = self._number("UIDNEXT")
@@ -236,7 +240,7 @@ def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
     status, data = answer
     if status != "OK":
         said = b" ".join(part for part in data if isinstance(part, bytes)).decode("utf-8", "replace")
-        raise NotGiven(f"the server said {status}: {said}"[:300])
+        raise NotGiven(f"{_SAID}{status}: {said}"[:300])
     return data
 
 

@@ -148,7 +148,7 @@ CALL_COUNTS = f"""
 SELECT count(*) FILTER (WHERE u.reason IN ('to_be_called', 'care_alarm')
                            OR u.reason = 'no_answer' AND u.reason_until <= %(now)s::timestamptz),
        count(*) FILTER (WHERE u.reason = 'call_waits'),
-       count(*)
+       count(*) FILTER (WHERE u.reason IN ('to_be_called', 'care_alarm', 'no_answer', 'call_waits'))
 {UNTOLD}
 """
 WAITING_CALLS = f"""
@@ -160,11 +160,11 @@ ORDER BY cc.priority = 'care_alarm' DESC, u.ended_at, u.id LIMIT %(limit)s::int
 
 @dataclass(frozen=True, slots=True)
 class CallCounts:
-    """How many calls are to be made now, how many wait for their turn, and how many stand on the list at all."""
+    """How many calls are to be made now, how many wait for their turn, and how many are left in all."""
 
     open: int
     waiting: int
-    listed: int
+    left: int
 
 
 def call_counts(incident_id: int, *, now: datetime) -> CallCounts:

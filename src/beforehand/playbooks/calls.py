@@ -69,7 +69,7 @@ def _order(batch: MessageBatch, *, is_for_alarms: bool, since: datetime, now: da
     if piece is None or RunTask.objects.filter(run=piece.run, step=CALLS, done_at=None).exists():
         return
     incident = piece.run.incident
-    if is_for_alarms and since <= now and not call_counts(incident.pk, now=now).listed:
+    if is_for_alarms and since <= now and not call_counts(incident.pk, now=now).left:
         return  # called already while it lasts
     standard = installation()
     minutes = standard.calls_care_alarm_minutes if is_for_alarms else standard.calls_within_minutes
@@ -99,7 +99,7 @@ def _tend_team(incident_ids: Sequence[int], *, now: datetime) -> int:
     counts = {incident_id: call_counts(incident_id, now=now) for incident_id in incident_ids}
     moved = _open_next(counts)
     for incident_id, count in counts.items():
-        if not count.listed and not _is_coming(incident_id):
+        if not count.left and not _is_coming(incident_id):
             moved += close_call_tasks(incident_id, user=None, actor="playbooks", now=now)
     return moved
 
@@ -159,8 +159,8 @@ def _is_coming(incident_id: int) -> bool:
 
 
 def close_call_tasks(incident_id: int, *, user: User | None, actor: str, now: datetime) -> int:
-    """When nobody is left to be told by a person, the incident's tasks of calling are done; how many were."""
-    if call_counts(incident_id, now=now).listed:
+    """When nobody is left to be called, the incident's tasks of calling are done; how many were."""
+    if call_counts(incident_id, now=now).left:
         return 0
     tasks = RunTask.objects.filter(run__incident_id=incident_id, step=CALLS, done_at=None)
     return sum(finish_task(pk, user=user, note="", actor=actor, now=now) for pk in tasks.values_list("pk", flat=True))

@@ -65,6 +65,7 @@ def test_the_shipped_playbook_reads_as_lines():
     assert [line.kind for line in lines] == [
         LineKind.WHEN,
         LineKind.CONFIRM_ABOVE,
+        LineKind.CALL_FIRST,
         LineKind.RESTART,
         LineKind.WAIT_FROM_BEGINNING,
         LineKind.TELL,
@@ -81,19 +82,20 @@ def test_the_shipped_playbook_reads_as_lines():
         LineKind.END,
     ]
     assert lines[1].values == {"count": 25_000}
-    assert lines[3].values == {"duration": timedelta(minutes=3)}
-    assert (lines[6].values["text"], lines[6].values["audience"]) == ("still-working", "affected")
-    assert [str(stage) for stage in lines[6].values["every"].stages] == [
+    assert lines[2].values == {"whom": "care alarms"}
+    assert lines[4].values == {"duration": timedelta(minutes=3)}
+    assert (lines[7].values["text"], lines[7].values["audience"]) == ("still-working", "affected")
+    assert [str(stage) for stage in lines[7].values["every"].stages] == [
         "for 4 hours every 60 minutes",
         "for 20 hours every 3 hours, quiet 22:00 to 07:00",
         "every day at 09:00",
     ]
-    assert lines[7].values == {"within": ""}
-    assert lines[8].step == "still-working.update"
-    assert lines[10].values == {"label": "all-clear", "events": "incident.resolved"}
-    assert lines[12].values == {"reason": "resolved"}
+    assert lines[8].values == {"within": ""}
+    assert lines[9].step == "still-working.update"
+    assert lines[11].values == {"label": "all-clear", "events": "incident.resolved"}
+    assert lines[13].values == {"reason": "resolved"}
     written = OUTAGE.splitlines()
-    assert "false-alarm" in written[lines[13].line - 1]
+    assert "false-alarm" in written[lines[14].line - 1]
 
 
 def test_the_other_waits_and_a_bare_playbook_read_as_lines_too():

@@ -51,6 +51,7 @@ def test_a_wait_after_which_nothing_has_a_name_is_told_by_its_own():
         ("restart on: incident.reopened\n", "", [("rule", "restart on")]),
         ("owner: network-operations", "owner: care", [("rule", "owner")]),
         ("steps:\n", "approve by: [care, legal]\nsteps:\n", [("rule", "approve by")]),
+        ("steps:\n", "call first: care alarms\nsteps:\n", [("rule", "call first")]),
         ("steps:\n", "limits: { confirm above: 7 }\nif: incident.affected > 3\nsteps:\n", [("rule", "if"), ("rule", "confirm above")]),
     ],
 )  # fmt: skip

@@ -290,6 +290,7 @@ when: incident.opened
 if: incident.kind == "outage"
 audience: incident.affected
 channels: [email]
+call first: care alarms
 limits: { confirm above: 10 }
 fallback language: en
 texts: { holding: holding, joined: joined, left cured: cured, told by mistake: mistaken }
