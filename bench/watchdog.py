@@ -171,8 +171,8 @@ def main() -> None:
         stack.callback(connections.close_all)
         call_command("migrate", verbosity=0)
         from beforehand.playbooks.queries import left_hanging
-        from beforehand.promises.watch import watch_promises
         from beforehand.promises.models import Promise
+        from beforehand.promises.watch import watch_promises
 
         prepare()
         with cluster.connect(autocommit=True) as connection:
