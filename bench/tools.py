@@ -4,6 +4,7 @@ Nothing here belongs to the product, so a trial built on it stays an independent
 """
 
 import json
+import math
 import os
 import platform
 import re
@@ -318,7 +319,7 @@ def _short(value: float) -> str:
 def percentile(values: Sequence[float], share: float) -> float:
     """The nearest-rank percentile; `share` between 0 and 1."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def print_results(title: str, results: dict[str, Any], *, as_json: bool) -> None:
