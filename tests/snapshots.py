@@ -13,12 +13,16 @@ from psycopg import sql
 from tests.emptying import KEPT
 
 WRITTEN = """
-SELECT c.oid, c.relname, array_agg(a.attname ORDER BY a.attnum)
-FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND pg_relation_size(c.oid) > 0
-  AND c.relname <> ALL(%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-GROUP BY c.oid, c.relname ORDER BY c.relname
+SELECT c.relname, (SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a
+                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')
+FROM pg_class c
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = current_schema()::regnamespace
+  AND c.relname <> ALL(%s)
+  AND EXISTS (SELECT FROM pg_partition_tree(c.oid) part WHERE part.isleaf AND pg_relation_size(part.relid) > 0
+              UNION ALL SELECT WHERE c.relkind = 'r' AND pg_relation_size(c.oid) > 0)
+ORDER BY c.relname
 """
+"""Tables with something in them. What is partitioned is one: which part a row belongs to changes as parts are prepared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,8 @@ def take_rows() -> Rows:
     lines = {}
     with connection.cursor() as cursor:
         cursor.execute(WRITTEN, [list(KEPT)])
-        for _oid, table, columns in cursor.fetchall():
-            with cursor.copy(_copy(table, columns, "TO STDOUT")) as copy:
+        for table, columns in cursor.fetchall():
+            with cursor.copy(_taken(table, columns)) as copy:
                 if found := b"".join(copy).splitlines(keepends=True):
                     lines[table, tuple(columns)] = found
     return Rows(lines)
@@ -68,11 +72,16 @@ def put_rows(rows: Rows) -> None:
         deletes = [sql.SQL("DELETE FROM {};").format(sql.Identifier(table)) for table in sorted(rows.emptied)]
         cursor.execute(sql.SQL("SET session_replication_role = replica; ") + sql.SQL("").join(deletes))
         for (table, columns), lines in rows.lines.items():
-            with cursor.copy(_copy(table, columns, "FROM STDIN")) as copy:
+            with cursor.copy(_put(table, columns)) as copy:
                 copy.write(b"".join(lines))
         cursor.execute("SET session_replication_role = origin")
 
 
-def _copy(table: str, columns: tuple[str, ...] | list[str], way: str) -> sql.Composed:
+def _taken(table: str, columns: tuple[str, ...] | list[str]) -> sql.Composed:
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    return sql.SQL("COPY {} ({}) ").format(sql.Identifier(table), names) + sql.SQL(way)
+    return sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT").format(names, sql.Identifier(table))
+
+
+def _put(table: str, columns: tuple[str, ...] | list[str]) -> sql.Composed:
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)

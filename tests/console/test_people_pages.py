@@ -126,6 +126,14 @@ def test_an_agent_reports_their_own_absence_and_nobody_elses(cast: Cast, rostere
     assert not Absence.objects.exists()
 
 
+def test_a_browser_that_has_not_said_its_zone_is_where_its_person_is(cast: Cast, rostered: Team, agent: Client) -> None:
+    User.objects.filter(pk=cast.ester.pk).update(time_zone="Asia/Kolkata")
+    with travel(at(0)):
+        page = agent.post("/console/away/", {"starts": "2026-11-25T09:00", "ends": "2026-11-26T09:00"}, follow=True)
+    assert Absence.objects.get().starts_at == datetime(2026, 11, 25, 3, 30, tzinfo=UTC)
+    assert "09:00" in page.content.decode()
+
+
 def test_a_supervisor_reports_somebody_elses_absence_and_an_agent_cannot_take_it_out(
     cast: Cast, agent: Client, supervisor: Client
 ) -> None:

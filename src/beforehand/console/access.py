@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
+from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
 
 from beforehand.accounts.access import may
@@ -38,7 +40,11 @@ def allowed(action: str = "console:read") -> Callable[[View], View]:
                 return redirect("mfa_activate_totp")
             if not may(request.user, action):
                 raise PermissionDenied
-            return view(cast(PageRequest, request), *args, **kwargs)
+            if request.COOKIES.get("zone"):
+                return view(cast(PageRequest, request), *args, **kwargs)
+            # The browser has not said yet where it is.
+            with timezone.override(ZoneInfo(request.user.time_zone)):
+                return view(cast(PageRequest, request), *args, **kwargs)
 
         return guarded
 
