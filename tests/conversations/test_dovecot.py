@@ -121,7 +121,9 @@ def test_what_is_wrong_is_said_with_the_part_of_the_setting_that_mends_it(doveco
     said = without_times(f"{found.found}; {found.remedy}")
     assert [one for one in words if one not in said] == [], said
     why = Mailbox.objects.get(name=server.name)
-    assert why.reason in set(MailboxReason) - {MailboxReason.INTERRUPTED}, "Today names the kind in its reader's language"
+    assert why.reason in set(MailboxReason) - {MailboxReason.INTERRUPTED}, (
+        "Today names the kind in its reader's language"
+    )
     assert without_times(why.error) in said, "the server's own words"
     assert not [one for one in (PASSWORD, "another") if one in said + why.error]
     assert not Incoming.objects.exists()
