@@ -308,7 +308,7 @@ def main() -> None:
                             affected=options.affected,
                             kind="degraded",
                             processes=processes,
-                            may_lack=frozenset({"objected"}),
+                            may_lack=frozenset({"objected", "unread"}),
                         )
                     )
             pages = measure_pages(plans=options.plans) if options.pages else {}
