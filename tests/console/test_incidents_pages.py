@@ -62,8 +62,17 @@ def test_today_reads_its_promises_by_their_keys_however_many_there_were(outage: 
     with CaptureQueriesContext(connection) as queries:
         due_held_broken(cast.ester, since=at(0), looked_at=5)
     with transaction.atomic():
-        execute("SET LOCAL enable_seqscan = off")
+        execute(
+            """
+            INSERT INTO promises_promise (public_id, kind, audience, rhythm, made_at, due_at, warn_at, hold_at, made_by, kept_by, state,
+                                          reason)
+            SELECT gen_random_uuid(), 'update', 'incident:0', 'every_step', now(), now(), now(), now(), n, '', 'kept', ''
+            FROM generate_series(1, 5000) n
+            """
+        )
+        execute("ANALYZE promises_promise")
         plan = "\n".join(row[0] for row in fetch(f"EXPLAIN {queries[0]['sql'].replace('%', '%%')}", []))
+        transaction.set_rollback(True)
     assert re.search(r"promises_promise_pkey on promises_promise .*\n +Index Cond: \(id = ", plan)
 
 

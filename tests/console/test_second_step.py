@@ -103,6 +103,18 @@ def test_sign_ins_and_refusals_are_in_the_log_without_what_was_typed(client: Cli
     assert "horse" not in str(list(Event.objects.values_list("data", flat=True)))
 
 
+def test_who_sets_a_second_step_up_or_takes_it_away_stands_in_the_log(
+    client: Client, ester: User, django_capture_on_commit_callbacks: Any
+) -> None:
+    sign_in(client)
+    with django_capture_on_commit_callbacks(execute=True):
+        set_up(client)
+    client.post("/accounts/second-step/totp/deactivate/")
+    found = Event.objects.filter(type="user.mfa_changed").order_by("id").values_list("actor", "subject", "data")
+    own = f"user:{ester.pk}"
+    assert list(found) == [(own, own, {"on": True}), (own, own, {"on": False})]
+
+
 def test_every_page_of_the_second_step_is_drawn_in_our_own_frame(client: Client, ester: User) -> None:
     sign_in(client)
     assert b'class="brand"' in client.get("/accounts/second-step/").content

@@ -76,20 +76,21 @@ class ClosedSignUp(DefaultAccountAdapter):  # type: ignore[misc]
         super().set_password(user, password)
         append_event(type="user.password_changed", actor=f"user:{user.pk}", subject=f"user:{user.pk}")
 
+    def send_notification_mail(self, template_prefix: str, user: User, *given: Any, **named: Any) -> None:
+        """allauth tells of every change to a second step by calling for a mail: this is where we hear it, and log it."""
+        if "totp" in template_prefix:
+            who = f"user:{user.pk}"
+            append_event(
+                type="user.mfa_changed", actor=who, subject=who, data={"on": template_prefix.endswith("_activated")}
+            )
+        super().send_notification_mail(template_prefix, user, *given, **named)
+
 
 class SealedSecrets(DefaultMFAAdapter):  # type: ignore[misc]
     """What makes the codes is kept encrypted: a backup alone opens no account."""
 
     def get_totp_issuer(self) -> str:
         return f"Beforehand ({urlsplit(settings.BASE_URL).hostname})"
-
-    def send_notification_mail(self, template_prefix: str, user: User, *_: Any, **__: Any) -> None:
-        """What changed is in the log; allauth tells of every change by calling for a mail, and this is where we hear it."""
-        if "totp" in template_prefix:
-            who = f"user:{user.pk}"
-            append_event(
-                type="user.mfa_changed", actor=who, subject=who, data={"on": template_prefix.endswith("_activated")}
-            )
 
     def encrypt(self, text: str) -> str:
         return _box().encrypt(text.encode()).decode()
