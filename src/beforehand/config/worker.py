@@ -62,6 +62,9 @@ IDLE = 0.5
 WATCH_EVERY = 1.0
 ERASED_EVERY = 60.0
 FIGURES_EVERY = 5.0
+CALLS_EVERY = 1.0
+CALLS_REST = 4.0
+"""How many times as long as the last look took: each open task's list is counted anew, and there may be thousands of them."""
 NOTICES_KEPT = timedelta(days=30)
 MAILBOX_EVERY = 5.0
 SENDERS = 2
@@ -97,6 +100,7 @@ class Worker:
             self._watch,
             self._listen,
             self._figures,
+            self._calls,
             self._notices,
             self._loop("incoming", self._incoming),
             *(partial(self._mails, sender) for sender in self._senders),
@@ -214,7 +218,6 @@ class Worker:
                 lambda: settle_groups(now=clock.now()),
                 lambda: close_done_batches(now=clock.now()),  # before the promises: what was said in time counts
                 lambda: tend_planned(now=clock.now()),
-                lambda: tend_calls(now=clock.now()),
                 lambda: watch_promises(now=clock.now()),
                 self._recover,
             ):
@@ -232,6 +235,15 @@ class Worker:
         while not self._stopping.wait(FIGURES_EVERY):
             self._once(self._measure)
             self._once(lambda: tend_readiness(now=clock.now(), go_on=lambda seconds: not self._stopping.wait(seconds)))
+        connection.close()
+
+    def _calls(self) -> None:
+        """The calls that teams make: on a thread of its own, so that long lists keep no promise from being watched."""
+        rest = CALLS_EVERY
+        while not self._stopping.wait(rest):
+            began = time.monotonic()
+            self._once(lambda: tend_calls(now=clock.now()))
+            rest = max(CALLS_EVERY, CALLS_REST * (time.monotonic() - began))
         connection.close()
 
     def _notices(self) -> None:
